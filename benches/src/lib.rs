@@ -1,0 +1,1 @@
+//! Criterion benchmarks of the performance-critical core; see `benches/`.

@@ -1,0 +1,2 @@
+//! axbridge: the program.
+fn main() {}

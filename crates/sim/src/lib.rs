@@ -1,0 +1,1 @@
+//! A simulated network, clock, carrier and telephone, for tests and for the demo.

@@ -1,0 +1,1 @@
+//! What must survive: bindings, numbers, applications, call records, the outbox. SQLite embedded.
