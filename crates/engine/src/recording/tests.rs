@@ -1,0 +1,229 @@
+use super::*;
+use std::fs;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("axbridge-rec-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn partial_files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<_> = fs::read_dir(self.0.join(".partial"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        files
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn begin(
+    recorder: &Recorder,
+    channels: u16,
+) -> (RecordingId, RecordingName, mpsc::Receiver<Outcome>) {
+    let (sender, outcome) = mpsc::channel();
+    let name = RecordingName::new("app-1", "n_1_20260101000000@host", 1_767_225_600_000);
+    let id = recorder
+        .begin(
+            name.clone(),
+            channels,
+            Box::new(move |outcome| sender.send(outcome).unwrap()),
+        )
+        .unwrap();
+    (id, name, outcome)
+}
+
+/// Pushes `ms` milliseconds of a ramp in chunks of 20 ms.
+fn push(recorder: &Recorder, id: RecordingId, channels: u16, ms: usize) {
+    for chunk in 0..ms / 20 {
+        let samples = (0..160 * usize::from(channels))
+            .map(|index| (chunk * 7 + index) as i16)
+            .collect();
+        recorder.push(id, samples).unwrap();
+    }
+}
+
+fn wait_for<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_finished_recording_is_a_wav_in_the_application_folder() {
+    let folder = Folder::new("finished");
+    let config = RecordingConfig::under(&folder.0);
+    let (recorder, threads) = Recorder::start(&config).unwrap();
+    let (id, name, outcome) = begin(&recorder, 2);
+    push(&recorder, id, 2, 3_100);
+    recorder.finish(id, None).unwrap();
+    let outcome = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
+    let bytes = 44 + 3_100 * 8 * 2 * 2;
+    assert_eq!(
+        outcome,
+        Outcome::Published {
+            object: name.object.clone(),
+            bytes,
+            length_ms: 3_100
+        }
+    );
+    let mut wav = hound::WavReader::open(config.path_of("app-1", &name.object)).unwrap();
+    assert_eq!(
+        (wav.spec().channels, wav.spec().sample_rate, wav.duration()),
+        (2, 8_000, 24_800)
+    );
+    assert_eq!(
+        wav.samples::<i16>().nth(321).unwrap().unwrap(),
+        8,
+        "second chunk, second sample"
+    );
+    assert!(folder.partial_files().is_empty());
+    drop(recorder);
+    threads.join();
+}
+
+#[test]
+fn less_than_three_seconds_never_touches_the_disk() {
+    let folder = Folder::new("short");
+    let config = RecordingConfig::under(&folder.0);
+    let (recorder, threads) = Recorder::start(&config).unwrap();
+    let (id, _, outcome) = begin(&recorder, 1);
+    push(&recorder, id, 1, 2_980);
+    recorder.finish(id, None).unwrap();
+    assert_eq!(
+        outcome.recv_timeout(Duration::from_secs(10)).unwrap(),
+        Outcome::TooShort
+    );
+    assert!(folder.partial_files().is_empty());
+    assert!(fs::read_dir(&config.served_dir).unwrap().next().is_none());
+    drop(recorder);
+    threads.join();
+}
+
+#[test]
+fn the_header_is_valid_while_the_call_goes_on_and_nothing_is_served_yet() {
+    let folder = Folder::new("growing");
+    let config = RecordingConfig::under(&folder.0);
+    let (recorder, threads) = Recorder::start(&config).unwrap();
+    let (id, name, _outcome) = begin(&recorder, 1);
+    push(&recorder, id, 1, 3_000);
+    let read = || {
+        hound::WavReader::open(folder.partial_files().first()?)
+            .ok()
+            .map(|wav| wav.duration())
+    };
+    wait_for("the first file", || {
+        read().filter(|&frames| frames == 24_000)
+    });
+    push(&recorder, id, 1, 500);
+    let begun = Instant::now();
+    wait_for("the flush", || read().filter(|&frames| frames == 28_000));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    assert!(!config.path_of("app-1", &name.object).exists());
+    drop(recorder);
+    threads.join();
+    assert!(
+        config.path_of("app-1", &name.object).exists(),
+        "an orderly end publishes what is open"
+    );
+}
+
+#[test]
+fn what_a_killed_process_left_is_repaired_and_published() {
+    let folder = Folder::new("killed");
+    let config = RecordingConfig::under(&folder.0);
+    fs::create_dir_all(&config.partial_dir).unwrap();
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let long = RecordingName::new("app-1", "long@host", 0);
+    let mut wav = hound::WavWriter::create(config.partial_dir.join(long.partial()), spec).unwrap();
+    (0..24_000 * 2).for_each(|_| wav.write_sample(5i16).unwrap());
+    wav.flush().unwrap();
+    // What was written after the last flush of the header, cut in the middle of a frame.
+    std::mem::forget(wav);
+    let path = config.partial_dir.join(long.partial());
+    let mut all = fs::read(&path).unwrap();
+    all.extend_from_slice(&[1; 8_003]);
+    fs::write(&path, all).unwrap();
+    let short = RecordingName::new("app-1", "short@host", 0);
+    hound::WavWriter::create(config.partial_dir.join(short.partial()), spec)
+        .unwrap()
+        .finalize()
+        .unwrap();
+    fs::write(
+        config
+            .partial_dir
+            .join(RecordingName::new("app-1", "empty@host", 0).partial()),
+        b"",
+    )
+    .unwrap();
+    fs::write(config.partial_dir.join("not-ours.txt"), b"x").unwrap();
+
+    let recovered = recover(&config).unwrap();
+    assert_eq!(recovered.len(), 1);
+    assert_eq!(
+        (recovered[0].session.as_str(), recovered[0].length_ms),
+        ("long@host", 3_250)
+    );
+    let wav = hound::WavReader::open(config.path_of("app-1", &long.object)).unwrap();
+    assert_eq!(wav.duration(), 26_000);
+    assert_eq!(
+        folder.partial_files(),
+        [config.partial_dir.join("not-ours.txt")]
+    );
+}
+
+#[test]
+fn a_disk_that_refuses_fails_the_recording_with_a_reason() {
+    let folder = Folder::new("refuses");
+    let config = RecordingConfig::under(&folder.0);
+    let (recorder, threads) = Recorder::start(&config).unwrap();
+    fs::remove_dir_all(&config.partial_dir).unwrap();
+    let (id, _, outcome) = begin(&recorder, 1);
+    push(&recorder, id, 1, 4_000);
+    recorder.finish(id, None).unwrap();
+    assert!(matches!(
+        outcome.recv_timeout(Duration::from_secs(10)).unwrap(),
+        Outcome::Failed(_)
+    ));
+    drop(recorder);
+    threads.join();
+}
+
+#[test]
+fn missing_samples_fail_the_recording_and_leave_nothing() {
+    let folder = Folder::new("missing");
+    let config = RecordingConfig::under(&folder.0);
+    let (recorder, threads) = Recorder::start(&config).unwrap();
+    let (id, _, outcome) = begin(&recorder, 1);
+    push(&recorder, id, 1, 4_000);
+    recorder.finish(id, Some("queue full".into())).unwrap();
+    assert_eq!(
+        outcome.recv_timeout(Duration::from_secs(10)).unwrap(),
+        Outcome::Failed("queue full".into())
+    );
+    assert!(folder.partial_files().is_empty());
+    drop(recorder);
+    threads.join();
+}
