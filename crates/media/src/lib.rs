@@ -1,1 +1,16 @@
 //! RTP as packets in, packets out: SDP, relay, prompts, digits, recording. No sockets, no clock.
+//!
+//! Not here: SIP (crate `axbridge-sip`), sockets and threads (crate `axbridge-engine`), who calls whom
+//! (crate `axbridge-call`). Everything that came off the wire is read without panicking and within fixed limits.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod g711;
+pub mod leg;
+pub mod prompt;
+pub mod tone;
+pub mod wav;
+
+pub use codec::{Codec, CodecSpec, DtmfSpec, Encoding, RelayCodec};
+pub use leg::{Direction, Negotiated, Side};
+pub use prompt::{Prompt, PromptError};
