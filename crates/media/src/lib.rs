@@ -5,12 +5,23 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod dtmf;
 pub mod g711;
+pub mod inband;
 pub mod leg;
 pub mod prompt;
+pub mod recorder;
+pub mod rtcp;
+pub mod rtp;
+pub mod session;
+pub mod stats;
 pub mod tone;
 pub mod wav;
 
 pub use codec::{Codec, CodecSpec, DtmfSpec, Encoding, RelayCodec};
+pub use dtmf::Digit;
 pub use leg::{Direction, Negotiated, Side};
 pub use prompt::{Prompt, PromptError};
+pub use recorder::RecordOut;
+pub use session::{Command, Event, Layout, PlayEnd, RecordingEvent};
+pub use stats::{LegStats, Stats};
