@@ -13,6 +13,7 @@ pub mod prompt;
 pub mod recorder;
 pub mod rtcp;
 pub mod rtp;
+pub mod sdp;
 pub mod session;
 pub mod stats;
 pub mod tone;
