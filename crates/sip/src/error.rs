@@ -21,8 +21,6 @@ pub enum DropReason {
     KeepAlive,
     /// No SIP start line.
     NotSip,
-    /// Longer than [`crate::Limits::message_max`], and not even the head could be found.
-    TooLarge,
     /// A response with this fault; responses are never answered.
     Response(Fault),
     /// An ACK with this fault; ACKs are never answered.
@@ -118,8 +116,8 @@ pub struct Reject {
     pub status: u16,
     /// What is wrong.
     pub fault: Fault,
-    /// Method of the request line, if it could be read.
-    pub method: Option<Method>,
+    /// Method of the request line; never ACK.
+    pub method: Method,
     /// Every Via value in order; at least one, and the first can be read as a [`crate::Via`].
     pub vias: SmallVec<[Bytes; 2]>,
     /// The From value.
@@ -143,7 +141,6 @@ impl fmt::Display for DropReason {
         match self {
             DropReason::KeepAlive => f.write_str("keep-alive"),
             DropReason::NotSip => f.write_str("not SIP"),
-            DropReason::TooLarge => f.write_str("too large"),
             DropReason::Response(fault) => write!(f, "response: {fault}"),
             DropReason::Ack(fault) => write!(f, "ACK: {fault}"),
             DropReason::NoVia(fault) => write!(f, "unanswerable request: {fault}"),

@@ -91,8 +91,10 @@ impl StreamFramer {
 
     fn advance(&mut self) -> Result<Option<Frame>, FramingError> {
         if self.frame_len.is_none() {
-            if self.skip_between() {
-                return Ok(Some(Frame::KeepAlivePing));
+            match self.skip_between() {
+                Between::Ping => return Ok(Some(Frame::KeepAlivePing)),
+                Between::Wait => return Ok(None),
+                Between::Message => {}
             }
             let Some(head_len) = self.find_head_end()? else {
                 return Ok(None);
@@ -125,27 +127,25 @@ impl StreamFramer {
         }
     }
 
-    /// Takes line ends and NULs before a message away. True if they make a ping. A single CRLF at the end of
-    /// what has come waits for its other half.
-    fn skip_between(&mut self) -> bool {
+    /// Takes line ends and NULs before a message away. Half a ping waits for its other half.
+    fn skip_between(&mut self) -> Between {
         while self.scanned == 0 {
             match self.buf[..] {
                 [b'\r', b'\n', b'\r', b'\n', ..] => {
                     self.buf.advance(4);
-                    return true;
+                    return Between::Ping;
                 }
-                [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => return false,
+                [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => return Between::Wait,
                 [b'\r' | b'\n' | 0, ..] => self.buf.advance(1),
-                _ => return false,
+                _ => break,
             }
         }
-        false
+        Between::Message
     }
 
-    /// Offset just past the blank line.
+    /// Offset just past the blank line. Looks at no octet twice but the few at the end of what has come.
     fn find_head_end(&mut self) -> Result<Option<usize>, FramingError> {
-        let bound = self.buf.len().min(self.limits.head());
-        let bytes = &self.buf[..bound];
+        let bytes = &self.buf[..self.buf.len().min(self.limits.head())];
         let mut at = self.scanned;
         while let Some(hit) = memchr::memchr(b'\n', &bytes[at..]) {
             let eol = at + hit;
@@ -153,18 +153,26 @@ impl StreamFramer {
                 [b'\n', ..] => return Ok(Some(eol + 2)),
                 [b'\r', b'\n', ..] => return Ok(Some(eol + 3)),
                 [] | [b'\r'] => {
-                    self.scanned = eol;
+                    at = eol;
                     break;
                 }
                 _ => at = eol + 1,
             }
-            self.scanned = at;
         }
-        if self.buf.len() > bound || bound == self.limits.head() {
+        let undecided = bytes.get(at) == Some(&b'\n');
+        self.scanned = if undecided { at } else { bytes.len() };
+        if bytes.len() == self.limits.head() {
             return Err(FramingError::HeadTooLong);
         }
         Ok(None)
     }
+}
+
+/// What stands where a message may begin.
+enum Between {
+    Ping,
+    Wait,
+    Message,
 }
 
 /// Content-Length of a complete head: there, a number, and the same wherever it is repeated.

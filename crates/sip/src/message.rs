@@ -49,9 +49,9 @@ pub(crate) enum Start {
 pub struct Message {
     /// As received, cut to Content-Length.
     pub(crate) raw: Bytes,
-    /// Start line and headers without folds; shares `raw` where there are none.
-    pub(crate) head: Bytes,
-    pub(crate) body_start: u32,
+    /// A copy of start line and headers without folds, if there were any.
+    pub(crate) unfolded: Option<Bytes>,
+    pub(crate) body_start: usize,
     pub(crate) start: Start,
     /// Method of the request, or of CSeq in a response.
     pub(crate) method: Method,
@@ -107,6 +107,10 @@ impl Message {
             Start::Request { uri } => Uri::parse(self.span(uri)).ok(),
             Start::Response { .. } => None,
         }
+    }
+
+    fn head(&self) -> &Bytes {
+        self.unfolded.as_ref().unwrap_or(&self.raw)
     }
 
     fn span(&self, (start, end): (u16, u16)) -> &[u8] {
@@ -235,7 +239,7 @@ impl Message {
 
     /// The body: a slice of the received buffer.
     pub fn body(&self) -> Bytes {
-        self.raw.slice(self.body_start as usize..)
+        self.raw.slice(self.body_start..)
     }
 
     /// The Content-Type value, parameters included.

@@ -16,6 +16,21 @@ pub(crate) fn trim(mut v: &[u8]) -> &[u8] {
     v
 }
 
+/// Takes trailing SP and HTAB away.
+pub(crate) fn trim_end(mut v: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = v {
+        v = rest;
+    }
+    v
+}
+
+/// Octets before a message that are no part of it: line ends (RFC 3261 §7.5) and the NULs of keep-alives.
+pub(crate) fn blank_prefix(v: &[u8]) -> usize {
+    v.iter()
+        .take_while(|b| matches!(b, b'\r' | b'\n' | 0))
+        .count()
+}
+
 /// Takes leading white space away.
 pub(crate) fn trim_start(mut v: &[u8]) -> &[u8] {
     while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = v {
@@ -41,10 +56,9 @@ pub(crate) fn is_token(v: &[u8]) -> bool {
     !v.is_empty() && v.iter().all(|&b| TOKEN[usize::from(b)])
 }
 
-/// Decimal digits only, no sign, no overflow.
+/// Decimal digits only, no sign, no overflow; leading zeros say nothing.
 pub(crate) fn parse_u32(v: &[u8]) -> Option<u32> {
-    if v.is_empty() || v.len() > 10 {
-        // Leading zeros past ten digits are nothing an honest sender writes.
+    if v.is_empty() {
         return None;
     }
     v.iter().try_fold(0u32, |n, &b| {
