@@ -114,7 +114,7 @@ impl Message {
     }
 
     fn span(&self, (start, end): (u16, u16)) -> &[u8] {
-        self.head
+        self.head()
             .get(usize::from(start)..usize::from(end))
             .unwrap_or_default()
     }
@@ -171,7 +171,7 @@ impl Message {
     /// The value of the first header line of that name as a slice that shares the message's buffer.
     pub fn header_bytes(&self, name: Name) -> Option<Bytes> {
         self.headers.iter().find(|e| e.name == Some(name)).map(|e| {
-            self.head
+            self.head()
                 .slice(usize::from(e.value_start)..usize::from(e.value_end))
         })
     }

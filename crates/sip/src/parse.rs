@@ -25,16 +25,20 @@ pub(crate) fn message(buf: Bytes, limits: &Limits, source: Source) -> Result<Mes
         return Err(ParseError::Drop(DropReason::KeepAlive));
     }
     let mut draft = Draft {
-        head: raw.clone(),
+        raw: &raw,
+        unfolded: None,
         kind: Kind::Unknown,
         headers: SmallVec::new(),
     };
-    match draft.read(raw.len(), limits, source) {
+    match draft.read(limits, source) {
         Ok(found) => {
+            let Draft {
+                unfolded, headers, ..
+            } = draft;
             raw.truncate(found.body_start + found.body_len);
             Ok(Message {
                 raw,
-                head: draft.head,
+                unfolded,
                 body_start: found.body_start,
                 start: found.start,
                 method: found.method,
