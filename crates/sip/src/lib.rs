@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod dialog;
+pub mod endpoint;
 pub mod error;
 pub mod framing;
 pub mod headers;
@@ -13,13 +15,18 @@ pub mod limits;
 pub mod message;
 pub mod method;
 pub mod name;
+pub mod timer;
+pub mod transaction;
 pub mod transport;
 pub mod uri;
 
+mod keyed;
 mod parse;
 mod scan;
 
 pub use build::{RequestBuilder, ResponseBuilder};
+pub use dialog::{Dialog, DialogError, DialogId, OutOfOrder};
+pub use endpoint::{ClientTx, Counters, Endpoint, EndpointConfig, Event, ServerTx, UnknownTx};
 pub use error::{DropReason, Fault, ParseError, Reject};
 pub use framing::{Frame, FramingError, StreamFramer, peek_call_id, shard_of};
 pub use headers::{CSeq, NameAddr, RAck, Reason, Via};
