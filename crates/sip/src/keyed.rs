@@ -21,7 +21,10 @@ impl Key {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^ (z >> 31)
         };
-        Key { k0: mix(1), k1: mix(2) }
+        Key {
+            k0: mix(1),
+            k1: mix(2),
+        }
     }
 
     /// A hash over several parts; `purpose` keeps different uses of the key apart. Parts are closed by a byte
@@ -56,7 +59,11 @@ impl State {
             key.k0 ^ 0x6c79_6765_6e65_7261,
             key.k1 ^ 0x7465_6462_7974_6573,
         ];
-        State { v, tail: 0, length: 0 }
+        State {
+            v,
+            tail: 0,
+            length: 0,
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -121,7 +128,10 @@ mod tests {
     use super::*;
 
     fn reference(length: u8) -> [u8; 16] {
-        let key = Key { k0: 0x0706_0504_0302_0100, k1: 0x0f0e_0d0c_0b0a_0908 };
+        let key = Key {
+            k0: 0x0706_0504_0302_0100,
+            k1: 0x0f0e_0d0c_0b0a_0908,
+        };
         let mut state = State::new(key);
         let input: Vec<u8> = (0..length).collect();
         // In uneven pieces: the result must not depend on them.
@@ -133,8 +143,14 @@ mod tests {
 
     #[test]
     fn published_vectors() {
-        let empty = [0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02, 0x93];
-        let one = [0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45];
+        let empty = [
+            0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55,
+            0x02, 0x93,
+        ];
+        let one = [
+            0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22,
+            0xfc, 0x45,
+        ];
         assert_eq!(reference(0), empty);
         assert_eq!(reference(1), one);
     }
@@ -142,7 +158,10 @@ mod tests {
     #[test]
     fn pieces_do_not_matter_but_parts_do() {
         let key = Key::from_seed(7);
-        assert_eq!(key.parts(1, &[b"abcdefghijk", b"l"]), key.parts(1, &[b"abcdefghijk", b"l"]));
+        assert_eq!(
+            key.parts(1, &[b"abcdefghijk", b"l"]),
+            key.parts(1, &[b"abcdefghijk", b"l"])
+        );
         assert_ne!(key.parts(1, &[b"ab", b"c"]), key.parts(1, &[b"a", b"bc"]));
         assert_ne!(key.parts(1, &[b"ab"]), key.parts(2, &[b"ab"]));
         assert_ne!(key.parts(1, &[b"ab"]), Key::from_seed(8).parts(1, &[b"ab"]));

@@ -38,7 +38,12 @@ struct Node {
     place: u16,
 }
 
-const UNUSED: Node = Node { due: Tick(0), prev: NONE, next: NONE, place: IDLE };
+const UNUSED: Node = Node {
+    due: Tick(0),
+    prev: NONE,
+    next: NONE,
+    place: IDLE,
+};
 
 /// The wheel. Keys are small integers (slab indices); memory is 24 bytes per highest key ever used.
 pub struct Wheel {
@@ -59,7 +64,13 @@ impl Wheel {
     /// An empty wheel standing at tick 0.
     #[must_use]
     pub fn new() -> Wheel {
-        Wheel { now: Tick(0), nodes: Vec::new(), heads: [NONE; LEVELS * SLOTS], occupied: [0; LEVELS], armed: 0 }
+        Wheel {
+            now: Tick(0),
+            nodes: Vec::new(),
+            heads: [NONE; LEVELS * SLOTS],
+            occupied: [0; LEVELS],
+            armed: 0,
+        }
     }
 
     /// Number of keys that have a deadline.
@@ -87,7 +98,11 @@ impl Wheel {
 
     /// Takes the deadline of `key` away, if it had one.
     pub fn cancel(&mut self, key: u32) {
-        if self.nodes.get(key as usize).is_some_and(|node| node.place != IDLE) {
+        if self
+            .nodes
+            .get(key as usize)
+            .is_some_and(|node| node.place != IDLE)
+        {
             self.unlink(key);
             self.armed -= 1;
         }
@@ -96,7 +111,10 @@ impl Wheel {
     /// The deadline of `key`.
     #[must_use]
     pub fn deadline(&self, key: u32) -> Option<Tick> {
-        self.nodes.get(key as usize).filter(|node| node.place != IDLE).map(|node| node.due)
+        self.nodes
+            .get(key as usize)
+            .filter(|node| node.place != IDLE)
+            .map(|node| node.due)
     }
 
     /// When [`Wheel::expire`] has to be called next: never later than the earliest deadline, and never a
@@ -145,7 +163,9 @@ impl Wheel {
 
     /// Lowest occupied level and its first slot: all other timers are due later.
     fn first_slot(&self) -> Option<(usize, usize)> {
-        (0..LEVELS).find(|&level| self.occupied[level] != 0).map(|level| (level, self.occupied[level].trailing_zeros() as usize))
+        (0..LEVELS)
+            .find(|&level| self.occupied[level] != 0)
+            .map(|level| (level, self.occupied[level].trailing_zeros() as usize))
     }
 
     /// First moment of a slot. The bits above the level are the present's.
@@ -165,12 +185,19 @@ impl Wheel {
         if head != NONE {
             self.nodes[head as usize].prev = key;
         }
-        self.nodes[key as usize] = Node { due, prev: NONE, next: head, place: place as u16 };
+        self.nodes[key as usize] = Node {
+            due,
+            prev: NONE,
+            next: head,
+            place: place as u16,
+        };
         self.occupied[level as usize] |= 1 << slot;
     }
 
     fn unlink(&mut self, key: u32) {
-        let Node { prev, next, place, .. } = self.nodes[key as usize];
+        let Node {
+            prev, next, place, ..
+        } = self.nodes[key as usize];
         let place = usize::from(place);
         match prev {
             NONE => self.heads[place] = next,
@@ -264,7 +291,8 @@ mod tests {
             let key = (state >> 8) as u32 % 200;
             match state % 8 {
                 0..=4 => {
-                    let due = now + (state >> 20) % [50, 500, 5_000, 300_000][(state >> 50) as usize % 4];
+                    let due =
+                        now + (state >> 20) % [50, 500, 5_000, 300_000][(state >> 50) as usize % 4];
                     wheel.set(key, Tick(due));
                     model.insert(key, due);
                 }
@@ -274,14 +302,21 @@ mod tests {
                 }
                 _ => {
                     now += (state >> 30) % 700;
-                    let due: Vec<u32> = model.iter().filter(|&(_, due)| *due <= now).map(|(key, _)| *key).collect();
+                    let due: Vec<u32> = model
+                        .iter()
+                        .filter(|&(_, due)| *due <= now)
+                        .map(|(key, _)| *key)
+                        .collect();
                     model.retain(|_, due| *due > now);
                     assert_eq!(drain(&mut wheel, now), due);
                 }
             }
             assert_eq!(wheel.len(), model.len());
             let earliest = model.values().min().copied();
-            assert!(wheel.next().map(|tick| tick.0) <= earliest.map(|due| due.max(now)), "next is late");
+            assert!(
+                wheel.next().map(|tick| tick.0) <= earliest.map(|due| due.max(now)),
+                "next is late"
+            );
             assert_eq!(wheel.next().is_none(), earliest.is_none());
         }
     }

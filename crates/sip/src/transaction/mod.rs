@@ -37,7 +37,11 @@ pub struct Timers {
 
 impl Default for Timers {
     fn default() -> Self {
-        Timers { t1_ms: 500, t2_ms: 4_000, t4_ms: 5_000 }
+        Timers {
+            t1_ms: 500,
+            t2_ms: 4_000,
+            t4_ms: 5_000,
+        }
     }
 }
 
@@ -82,7 +86,10 @@ impl Rules {
     /// The first retransmission, T1 from now; none over a reliable transport.
     fn first_resend(self, now: Tick) -> Option<Resend> {
         let interval_ms = self.timers.t1_ms;
-        (!self.reliable).then_some(Resend { at: now.after(interval_ms), interval_ms })
+        (!self.reliable).then_some(Resend {
+            at: now.after(interval_ms),
+            interval_ms,
+        })
     }
 }
 
@@ -104,7 +111,10 @@ impl Resend {
     fn in_ms(now: Tick, interval_ms: u32) -> Resend {
         // Never zero: a timer that is due the moment it is set would be handled for ever.
         let interval_ms = interval_ms.max(1);
-        Resend { at: now.after(interval_ms), interval_ms }
+        Resend {
+            at: now.after(interval_ms),
+            interval_ms,
+        }
     }
 }
 
@@ -133,25 +143,55 @@ pub struct Step<M> {
 }
 
 impl<M> Step<M> {
-    fn to(next: M) -> Step<M> {
-        Step { next: Some(next), send: None, tell: None, cancel: false }
+    pub(crate) fn to(next: M) -> Step<M> {
+        Step {
+            next: Some(next),
+            send: None,
+            tell: None,
+            cancel: false,
+        }
     }
 
     fn end() -> Step<M> {
-        Step { next: None, send: None, tell: None, cancel: false }
+        Step {
+            next: None,
+            send: None,
+            tell: None,
+            cancel: false,
+        }
     }
 
     /// `next` for `ms` milliseconds, or the end at once if that is no time at all.
     fn linger(ms: u32, now: Tick, next: impl FnOnce(Tick) -> M) -> Step<M> {
-        if ms == 0 { Step::end() } else { Step::to(next(now.after(ms))) }
+        if ms == 0 {
+            Step::end()
+        } else {
+            Step::to(next(now.after(ms)))
+        }
+    }
+
+    /// The same state in another wrapping.
+    pub(crate) fn map<N>(self, wrap: impl FnOnce(M) -> N) -> Step<N> {
+        Step {
+            next: self.next.map(wrap),
+            send: self.send,
+            tell: self.tell,
+            cancel: self.cancel,
+        }
     }
 
     fn send(self, bytes: &Bytes) -> Step<M> {
-        Step { send: Some(bytes.clone()), ..self }
+        Step {
+            send: Some(bytes.clone()),
+            ..self
+        }
     }
 
     fn tell(self, tell: Tell) -> Step<M> {
-        Step { tell: Some(tell), ..self }
+        Step {
+            tell: Some(tell),
+            ..self
+        }
     }
 }
 
@@ -168,12 +208,25 @@ fn is_due(resend: Option<Resend>, now: Tick) -> Option<Resend> {
 mod testing {
     use super::*;
 
-    pub(super) const UDP: Rules = Rules { timers: Timers { t1_ms: 500, t2_ms: 4_000, t4_ms: 5_000 }, reliable: false };
-    pub(super) const TCP: Rules = Rules { reliable: true, ..UDP };
+    pub(super) const UDP: Rules = Rules {
+        timers: Timers {
+            t1_ms: 500,
+            t2_ms: 4_000,
+            t4_ms: 5_000,
+        },
+        reliable: false,
+    };
+    pub(super) const TCP: Rules = Rules {
+        reliable: true,
+        ..UDP
+    };
 
     pub(super) fn bytes(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
     }
+
+    /// What a timer did: when, sent, told.
+    pub(super) type Said = (u64, Option<Bytes>, Option<Tell>);
 
     /// Runs a machine's timers alone and lists (time, sent?, told) until it ends or `limit_ms` is past.
     pub(super) fn run<M>(
@@ -181,7 +234,7 @@ mod testing {
         limit_ms: u64,
         deadline: impl Fn(&M) -> Option<Tick>,
         on_timer: impl Fn(M, Tick) -> Step<M>,
-    ) -> (Vec<(u64, Option<Bytes>, Option<Tell>)>, Option<M>) {
+    ) -> (Vec<Said>, Option<M>) {
         let mut log = Vec::new();
         while let Some(at) = deadline(&machine).filter(|at| at.0 <= limit_ms) {
             let step = on_timer(machine, at);

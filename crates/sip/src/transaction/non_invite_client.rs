@@ -35,15 +35,22 @@ pub enum NonInviteClient {
 impl NonInviteClient {
     /// A new transaction; the caller sends `request` now.
     pub fn new(request: Bytes, now: Tick, rules: Rules) -> Self {
-        Self::Trying { request, resend: rules.first_resend(now), give_up: now.after(rules.lifetime_ms()) }
+        Self::Trying {
+            request,
+            resend: rules.first_resend(now),
+            give_up: now.after(rules.lifetime_ms()),
+        }
     }
 
     /// When [`Self::on_timer`] has something to do.
     pub fn deadline(&self) -> Option<Tick> {
         match self {
-            Self::Trying { resend, give_up, .. } | Self::Proceeding { resend, give_up, .. } => {
-                Some(earlier(*resend, *give_up))
+            Self::Trying {
+                resend, give_up, ..
             }
+            | Self::Proceeding {
+                resend, give_up, ..
+            } => Some(earlier(*resend, *give_up)),
             Self::Completed { ends } => Some(*ends),
         }
     }
@@ -51,11 +58,27 @@ impl NonInviteClient {
     /// A response.
     pub fn on_response(self, now: Tick, rules: Rules, status: u16) -> Step<Self> {
         match (self, status) {
-            (Self::Trying { request, resend, give_up } | Self::Proceeding { request, resend, give_up }, 100..=199) => {
-                Step::to(Self::Proceeding { request, resend, give_up }).tell(Tell::Message)
-            }
+            (
+                Self::Trying {
+                    request,
+                    resend,
+                    give_up,
+                }
+                | Self::Proceeding {
+                    request,
+                    resend,
+                    give_up,
+                },
+                100..=199,
+            ) => Step::to(Self::Proceeding {
+                request,
+                resend,
+                give_up,
+            })
+            .tell(Tell::Message),
             (Self::Trying { .. } | Self::Proceeding { .. }, _) => {
-                Step::linger(rules.absorb_ms(), now, |ends| Self::Completed { ends }).tell(Tell::Message)
+                Step::linger(rules.absorb_ms(), now, |ends| Self::Completed { ends })
+                    .tell(Tell::Message)
             }
             (state @ Self::Completed { .. }, _) => Step::to(state),
         }
@@ -68,17 +91,39 @@ impl NonInviteClient {
             Self::Trying { give_up, .. } | Self::Proceeding { give_up, .. } if give_up <= now => {
                 Step::end().tell(Tell::Timeout)
             }
-            Self::Trying { request, resend, give_up } => {
+            Self::Trying {
+                request,
+                resend,
+                give_up,
+            } => {
                 let due = is_due(resend, now);
                 let sent = due.is_some().then(|| request.clone());
                 let resend = due.map(|resend| resend.doubled(now, t2_ms)).or(resend);
-                Step { send: sent, ..Step::to(Self::Trying { request, resend, give_up }) }
+                Step {
+                    send: sent,
+                    ..Step::to(Self::Trying {
+                        request,
+                        resend,
+                        give_up,
+                    })
+                }
             }
-            Self::Proceeding { request, resend, give_up } => {
+            Self::Proceeding {
+                request,
+                resend,
+                give_up,
+            } => {
                 let due = is_due(resend, now);
                 let sent = due.is_some().then(|| request.clone());
                 let resend = due.map(|_| Resend::in_ms(now, t2_ms)).or(resend);
-                Step { send: sent, ..Step::to(Self::Proceeding { request, resend, give_up }) }
+                Step {
+                    send: sent,
+                    ..Step::to(Self::Proceeding {
+                        request,
+                        resend,
+                        give_up,
+                    })
+                }
             }
             Self::Completed { ends } if ends <= now => Step::end(),
             state @ Self::Completed { .. } => Step::to(state),
@@ -105,18 +150,31 @@ mod tests {
 
     #[test]
     fn figure_6_responses() {
-        let Some(proceeding) = trying().on_response(Tick(100), UDP, 100).next else { panic!("ended") };
+        let Some(proceeding) = trying().on_response(Tick(100), UDP, 100).next else {
+            panic!("ended")
+        };
         assert!(matches!(proceeding, NonInviteClient::Proceeding { .. }));
         for state in [trying(), proceeding] {
             let step = state.clone().on_response(Tick(200), UDP, 183);
-            assert!(matches!(step.next, Some(NonInviteClient::Proceeding { .. })));
+            assert!(matches!(
+                step.next,
+                Some(NonInviteClient::Proceeding { .. })
+            ));
             assert_eq!((step.send, step.tell), (None, Some(Tell::Message)));
             for status in [200, 302, 481, 503, 603] {
                 let step = state.clone().on_response(Tick(200), UDP, status);
-                assert_eq!(step.next, Some(NonInviteClient::Completed { ends: Tick(5_200) }), "timer K");
+                assert_eq!(
+                    step.next,
+                    Some(NonInviteClient::Completed { ends: Tick(5_200) }),
+                    "timer K"
+                );
                 assert_eq!((step.send, step.tell), (None, Some(Tell::Message)));
                 let step = state.clone().on_response(Tick(200), TCP, status);
-                assert_eq!((step.next, step.tell), (None, Some(Tell::Message)), "timer K is zero on a stream");
+                assert_eq!(
+                    (step.next, step.tell),
+                    (None, Some(Tell::Message)),
+                    "timer K is zero on a stream"
+                );
             }
             let step = state.on_transport_error();
             assert_eq!((step.next, step.tell), (None, Some(Tell::TransportError)));
@@ -127,33 +185,58 @@ mod tests {
     fn completed_absorbs_and_ends_by_timer_k() {
         let completed = NonInviteClient::Completed { ends: Tick(5_000) };
         for status in [100, 200, 500] {
-            assert_eq!(completed.clone().on_response(Tick(1), UDP, status), Step::to(completed.clone()));
+            assert_eq!(
+                completed.clone().on_response(Tick(1), UDP, status),
+                Step::to(completed.clone())
+            );
         }
-        assert_eq!(completed.clone().on_transport_error(), Step::to(completed.clone()));
-        assert_eq!(completed.clone().on_timer(Tick(4_999), UDP), Step::to(completed.clone()));
+        assert_eq!(
+            completed.clone().on_transport_error(),
+            Step::to(completed.clone())
+        );
+        assert_eq!(
+            completed.clone().on_timer(Tick(4_999), UDP),
+            Step::to(completed.clone())
+        );
         assert_eq!(completed.on_timer(Tick(5_000), UDP), Step::end());
     }
 
     #[test]
     fn timer_e_doubles_up_to_t2_until_timer_f() {
-        let (log, end) = run(trying(), 100_000, NonInviteClient::deadline, |m, at| m.on_timer(at, UDP));
+        let (log, end) = run(trying(), 100_000, NonInviteClient::deadline, |m, at| {
+            m.on_timer(at, UDP)
+        });
         let times: Vec<u64> = log.iter().map(|(at, ..)| *at).collect();
-        assert_eq!(times, [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500, 32_000]);
+        assert_eq!(
+            times,
+            [
+                500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500, 32_000
+            ]
+        );
         assert_eq!(log.last(), Some(&(32_000, None, Some(Tell::Timeout))));
         assert_eq!(end, None);
     }
 
     #[test]
     fn timer_e_goes_on_at_t2_after_a_provisional() {
-        let Some(machine) = trying().on_response(Tick(600), UDP, 100).next else { panic!("ended") };
-        let (log, _) = run(machine, 12_000, NonInviteClient::deadline, |m, at| m.on_timer(at, UDP));
-        assert_eq!(log.iter().map(|(at, ..)| *at).collect::<Vec<_>>(), [500, 4_500, 8_500]);
+        let Some(machine) = trying().on_response(Tick(600), UDP, 100).next else {
+            panic!("ended")
+        };
+        let (log, _) = run(machine, 12_000, NonInviteClient::deadline, |m, at| {
+            m.on_timer(at, UDP)
+        });
+        assert_eq!(
+            log.iter().map(|(at, ..)| *at).collect::<Vec<_>>(),
+            [500, 4_500, 8_500]
+        );
     }
 
     #[test]
     fn reliable_transport_has_timer_f_only() {
         let machine = NonInviteClient::new(bytes("BYE"), Tick(0), TCP);
-        let (log, _) = run(machine, 100_000, NonInviteClient::deadline, |m, at| m.on_timer(at, TCP));
+        let (log, _) = run(machine, 100_000, NonInviteClient::deadline, |m, at| {
+            m.on_timer(at, TCP)
+        });
         assert_eq!(log, [(32_000, None, Some(Tell::Timeout))]);
     }
 }

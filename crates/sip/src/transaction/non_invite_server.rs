@@ -31,13 +31,17 @@ pub enum NonInviteServer {
 impl NonInviteServer {
     /// A new transaction for a request that has just come.
     pub fn new(now: Tick, rules: Rules) -> Self {
-        Self::Trying { ends: now.after(rules.lifetime_ms()) }
+        Self::Trying {
+            ends: now.after(rules.lifetime_ms()),
+        }
     }
 
     /// When [`Self::on_timer`] has something to do.
     pub fn deadline(&self) -> Option<Tick> {
         match self {
-            Self::Trying { ends } | Self::Proceeding { ends, .. } | Self::Completed { ends, .. } => Some(*ends),
+            Self::Trying { ends }
+            | Self::Proceeding { ends, .. }
+            | Self::Completed { ends, .. } => Some(*ends),
         }
     }
 
@@ -58,7 +62,10 @@ impl NonInviteServer {
     /// The request came again.
     pub fn on_retransmission(self) -> Step<Self> {
         let answer = self.last_response().cloned();
-        Step { send: answer, ..Step::to(self) }
+        Step {
+            send: answer,
+            ..Step::to(self)
+        }
     }
 
     /// The user answers. A second final response changes nothing.
@@ -66,10 +73,18 @@ impl NonInviteServer {
         let sent = response.clone();
         match (self, status) {
             (Self::Trying { ends } | Self::Proceeding { ends, .. }, 100..=199) => {
-                Step::to(Self::Proceeding { last: response, ends }).send(&sent)
+                Step::to(Self::Proceeding {
+                    last: response,
+                    ends,
+                })
+                .send(&sent)
             }
             (Self::Trying { .. } | Self::Proceeding { .. }, _) => {
-                Step::linger(rules.absorb_requests_ms(), now, |ends| Self::Completed { response, ends }).send(&sent)
+                Step::linger(rules.absorb_requests_ms(), now, |ends| Self::Completed {
+                    response,
+                    ends,
+                })
+                .send(&sent)
             }
             (state @ Self::Completed { .. }, _) => Step::to(state),
         }
@@ -78,7 +93,11 @@ impl NonInviteServer {
     /// Time has reached [`Self::deadline`].
     pub fn on_timer(self, now: Tick) -> Step<Self> {
         match self {
-            Self::Trying { ends } | Self::Proceeding { ends, .. } | Self::Completed { ends, .. } if ends <= now => {
+            Self::Trying { ends }
+            | Self::Proceeding { ends, .. }
+            | Self::Completed { ends, .. }
+                if ends <= now =>
+            {
                 Step::end()
             }
             state => Step::to(state),
@@ -104,11 +123,17 @@ mod tests {
     }
 
     fn proceeding() -> NonInviteServer {
-        NonInviteServer::Proceeding { last: bytes("100"), ends: Tick(32_000) }
+        NonInviteServer::Proceeding {
+            last: bytes("100"),
+            ends: Tick(32_000),
+        }
     }
 
     fn completed() -> NonInviteServer {
-        NonInviteServer::Completed { response: bytes("200"), ends: Tick(33_000) }
+        NonInviteServer::Completed {
+            response: bytes("200"),
+            ends: Tick(33_000),
+        }
     }
 
     #[test]
@@ -119,25 +144,43 @@ mod tests {
             let step = state.clone().on_reply(Tick(1_000), UDP, 200, bytes("200"));
             assert_eq!(step, Step::to(completed()).send(&bytes("200")), "timer J");
             let step = state.on_reply(Tick(1_000), TCP, 200, bytes("200"));
-            assert_eq!(step, Step::end().send(&bytes("200")), "timer J is zero on a stream");
+            assert_eq!(
+                step,
+                Step::end().send(&bytes("200")),
+                "timer J is zero on a stream"
+            );
         }
         for status in [100, 200, 500] {
-            assert_eq!(completed().on_reply(Tick(2_000), UDP, status, bytes("late")), Step::to(completed()));
+            assert_eq!(
+                completed().on_reply(Tick(2_000), UDP, status, bytes("late")),
+                Step::to(completed())
+            );
         }
     }
 
     #[test]
     fn figure_8_retransmissions() {
         assert_eq!(trying().on_retransmission(), Step::to(trying()));
-        assert_eq!(proceeding().on_retransmission(), Step::to(proceeding()).send(&bytes("100")));
-        assert_eq!(completed().on_retransmission(), Step::to(completed()).send(&bytes("200")));
+        assert_eq!(
+            proceeding().on_retransmission(),
+            Step::to(proceeding()).send(&bytes("100"))
+        );
+        assert_eq!(
+            completed().on_retransmission(),
+            Step::to(completed()).send(&bytes("200"))
+        );
     }
 
     #[test]
     fn every_state_ends_by_time() {
         for state in [trying(), proceeding(), completed()] {
-            let Some(ends) = state.deadline() else { panic!("for ever") };
-            assert_eq!(state.clone().on_timer(Tick(ends.0 - 1)), Step::to(state.clone()));
+            let Some(ends) = state.deadline() else {
+                panic!("for ever")
+            };
+            assert_eq!(
+                state.clone().on_timer(Tick(ends.0 - 1)),
+                Step::to(state.clone())
+            );
             assert_eq!(state.on_timer(ends), Step::end());
         }
     }
@@ -146,7 +189,10 @@ mod tests {
     fn transport_errors_are_told_and_change_nothing() {
         assert_eq!(trying().on_transport_error(), Step::to(trying()));
         for state in [proceeding(), completed()] {
-            assert_eq!(state.clone().on_transport_error(), Step::to(state).tell(Tell::TransportError));
+            assert_eq!(
+                state.clone().on_transport_error(),
+                Step::to(state).tell(Tell::TransportError)
+            );
         }
     }
 }
