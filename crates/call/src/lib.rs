@@ -1,1 +1,23 @@
 //! One call: two SIP legs, one media session, the rules of its binding, its deadlines, its facts.
+//!
+//! This crate is *not* a proxy: it never copies a message from one leg to the other. It is a back-to-back
+//! user agent that builds every message of a leg from typed fields (see `compose`), so that what may
+//! cross between two parties is what this crate names, and nothing else exists on the other side.
+//!
+//! It performs no I/O and reads no clock. A [`Switch`] owns all calls of one shard: bytes, media events
+//! and the time go in; bytes, media commands and [`Fact`]s come out.
+
+#![forbid(unsafe_code)]
+
+mod directory;
+mod fact;
+mod outcome;
+mod plane;
+
+pub use directory::{
+    App, AppPrompts, CallerHeader, Directory, Network, Prack, RecordLayout, Snapshot, Trunk,
+    TrunkTransport,
+};
+pub use fact::{CallRecord, Fact, FactKind, LegQuality};
+pub use outcome::{Ending, Outcome};
+pub use plane::{CallKey, MediaPlane, NoPorts, Now};
