@@ -321,10 +321,14 @@ impl Session {
         } else if leg.inband.is_none() {
             leg.inband = Some(Box::default());
         }
+        let receives = path.receives;
         leg.path = Some(path);
         if leg.is_expected_to_send() && !was_expected {
             leg.heard_at = now;
             leg.silence_told = false;
+        }
+        if !receives {
+            self.leg_mut(side.other()).splice.cut();
         }
         self.match_codecs();
         if self.leg(side).reports.due_at.is_none() {

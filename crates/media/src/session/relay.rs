@@ -96,6 +96,8 @@ impl Session {
             Side::B => (b, a),
         };
         let Some(path) = to.path.as_ref().filter(|path| bridged && path.sends) else {
+            // What was not passed on is a pause in our stream, not a loss.
+            to.splice.cut();
             from.dropped.unwanted += 1;
             return None;
         };
@@ -108,13 +110,13 @@ impl Session {
             return None;
         };
         let packet = accepted.packet;
-        let is_audio = accepted.content != Content::Event;
+        let is_event = accepted.content == Content::Event;
         let (sequence, timestamp, begins) = to.splice.place(
             &to.stream,
             now,
             accepted.arrival,
             &packet,
-            is_audio,
+            is_event,
             path.clock,
         )?;
         let payload = out.payload(&packet, datagram)?;
@@ -235,16 +237,17 @@ impl Leg {
             self.dropped.invalid += 1;
             return None;
         };
-        if !path.receives {
+        let receives = path.receives;
+        if receives && path.learning {
+            path.learn(source);
+        }
+        let arrival = self.receiver.arrive(packet.ssrc, packet.sequence);
+        if !receives {
             self.dropped.unwanted += 1;
             return None;
         }
-        if path.learning {
-            path.learn(source);
-        }
         self.heard_at = now;
         self.silence_told = false;
-        let arrival = self.receiver.arrive(packet.ssrc, packet.sequence);
         if matches!(arrival, Arrival::Duplicate | Arrival::Stray) {
             return None;
         }

@@ -99,8 +99,10 @@ pub(super) struct Splice {
     timestamp_offset: u32,
     /// Older packets would fall onto numbers that are already used.
     first_sequence: u16,
-    /// Newest audio timestamp of the other leg and when it came.
+    /// Newest timestamp of the other leg that follows the time, and when it came.
     newest: Option<(u32, Instant)>,
+    /// Timestamp of the last key press.
+    event: Option<u32>,
 }
 
 /// Sequence, timestamp, and whether something new begins.
@@ -112,38 +114,41 @@ impl Splice {
         self.active = false;
     }
 
-    /// The place of a packet in our stream; `None` if its place is taken. `is_audio`: its timestamp follows the time,
-    /// which that of a telephone-event does not.
+    /// The place of a packet in our stream; `None` if its place is taken. `is_event`: its timestamp is that of the key's
+    /// going down, the same for all packets of a press.
     pub fn place(
         &mut self,
         stream: &OutStream,
         now: Instant,
         arrival: Arrival,
         packet: &RtpHeader,
-        is_audio: bool,
+        is_event: bool,
         clock: u32,
     ) -> Option<Place> {
         let fresh = !self.active || arrival == Arrival::Restart;
         if fresh {
             self.active = true;
             self.sequence_offset = stream.next_sequence.wrapping_sub(packet.sequence);
-            self.align(stream, now, packet, clock);
         } else if (packet.sequence.wrapping_sub(self.first_sequence) as i16) < 0 {
             return None;
         }
-        let jumped = !fresh
-            && is_audio
-            && arrival == Arrival::Forward
-            && self.has_jumped(now, packet.timestamp, clock);
-        if jumped {
-            self.align(stream, now, packet, clock);
+        let begins =
+            fresh || (arrival == Arrival::Forward && self.has_jumped(now, packet, is_event, clock));
+        if begins {
+            self.timestamp_offset = stream
+                .timestamp_now(now, clock)
+                .wrapping_sub(packet.timestamp);
+            self.first_sequence = packet.sequence;
         }
-        if is_audio && arrival != Arrival::Late {
+        if is_event {
+            self.event = Some(packet.timestamp);
+        }
+        if begins || (!is_event && arrival == Arrival::Forward) {
             self.newest = Some((packet.timestamp, now));
         }
         let sequence = packet.sequence.wrapping_add(self.sequence_offset);
         let timestamp = packet.timestamp.wrapping_add(self.timestamp_offset);
-        Some((sequence, timestamp, fresh || jumped))
+        Some((sequence, timestamp, begins))
     }
 
     /// A packet that cannot be passed on leaves no hole.
@@ -154,20 +159,16 @@ impl Splice {
         }
     }
 
-    fn align(&mut self, stream: &OutStream, now: Instant, packet: &RtpHeader, clock: u32) {
-        self.timestamp_offset = stream
-            .timestamp_now(now, clock)
-            .wrapping_sub(packet.timestamp);
-        self.first_sequence = packet.sequence;
-        self.newest = None;
-    }
-
-    fn has_jumped(&self, now: Instant, timestamp: u32, clock: u32) -> bool {
+    fn has_jumped(&self, now: Instant, packet: &RtpHeader, is_event: bool, clock: u32) -> bool {
         let Some((newest, at)) = self.newest else {
             return false;
         };
-        let step = timestamp.wrapping_sub(newest) as i32;
+        if is_event && self.event == Some(packet.timestamp) {
+            return false;
+        }
+        let step = packet.timestamp.wrapping_sub(newest) as i32;
         let elapsed = i64::from(units(now.saturating_duration_since(at), clock));
-        step <= 0 || (i64::from(step) - elapsed).abs() > i64::from(clock * CLOCK_JUMP_S)
+        (step <= 0 && !is_event)
+            || (i64::from(step) - elapsed).abs() > i64::from(clock * CLOCK_JUMP_S)
     }
 }
