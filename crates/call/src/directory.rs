@@ -22,7 +22,10 @@ pub struct Directory {
 impl Directory {
     /// A directory over `table` with nothing else known yet.
     pub fn new(table: Arc<Table>) -> Self {
-        Directory { snapshot: ArcSwap::from_pointee(Snapshot::default()), table }
+        Directory {
+            snapshot: ArcSwap::from_pointee(Snapshot::default()),
+            table,
+        }
     }
 
     /// Replaces trunks and applications; calls in progress keep what they began with.
@@ -50,9 +53,16 @@ impl Snapshot {
     /// None means a stranger. Where two trunks match equally, the lower id wins.
     pub fn trunk_of(&self, source: SocketAddr) -> Option<&Arc<Trunk>> {
         let by_id = |t: &&Arc<Trunk>| t.id;
-        let exact = self.trunks.values().filter(|t| t.peers.contains(&source)).min_by_key(by_id);
+        let exact = self
+            .trunks
+            .values()
+            .filter(|t| t.peers.contains(&source))
+            .min_by_key(by_id);
         exact.or_else(|| {
-            self.trunks.values().filter(|t| t.admits(source.ip())).min_by_key(by_id)
+            self.trunks
+                .values()
+                .filter(|t| t.admits(source.ip()))
+                .min_by_key(by_id)
         })
     }
 }
@@ -203,7 +213,9 @@ impl Serialize for Network {
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(d)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -271,7 +283,12 @@ mod tests {
     #[test]
     fn a_wrong_network_says_how_to_write_one() {
         for wrong in ["192.0.2.0/33", "x/8", "192.0.2.0/", "2001:db8::/129"] {
-            assert!(wrong.parse::<Network>().unwrap_err().contains("write 192.0.2.0/24"));
+            assert!(
+                wrong
+                    .parse::<Network>()
+                    .unwrap_err()
+                    .contains("write 192.0.2.0/24")
+            );
         }
     }
 }

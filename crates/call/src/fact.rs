@@ -67,6 +67,11 @@ pub enum FactKind {
         /// The real callee.
         called: String,
     },
+    /// A recording was begun. Not for the customer: after a crash it joins the file to its call.
+    RecordingStarted {
+        /// Object name of the recording.
+        object: String,
+    },
     /// The call ended.
     Disconnect {
         /// As in the last event before.
@@ -92,6 +97,7 @@ impl FactKind {
             FactKind::CallOut { .. } => "callout",
             FactKind::Alerting { .. } => "alerting",
             FactKind::Answer { .. } => "answer",
+            FactKind::RecordingStarted { .. } => "recording",
             FactKind::Disconnect { .. } => "disconnect",
             FactKind::Record(_) => "fee",
         }
@@ -100,7 +106,13 @@ impl FactKind {
 
 impl fmt::Debug for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fact({} #{} {})", self.session_id, self.seq, self.kind.name())
+        write!(
+            f,
+            "Fact({} #{} {})",
+            self.session_id,
+            self.seq,
+            self.kind.name()
+        )
     }
 }
 

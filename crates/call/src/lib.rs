@@ -1,7 +1,7 @@
 //! One call: two SIP legs, one media session, the rules of its binding, its deadlines, its facts.
 //!
 //! This crate is *not* a proxy: it never copies a message from one leg to the other. It is a back-to-back
-//! user agent that builds every message of a leg from typed fields (see `compose`), so that what may
+//! user agent that builds every message of a leg from typed fields (module `compose`), so that what may
 //! cross between two parties is what this crate names, and nothing else exists on the other side.
 //!
 //! It performs no I/O and reads no clock. A [`Switch`] owns all calls of one shard: bytes, media events
@@ -9,10 +9,30 @@
 
 #![forbid(unsafe_code)]
 
+mod call;
+mod calls;
+mod compose;
+mod core;
 mod directory;
 mod fact;
+mod finish;
+mod ids;
+mod leg;
+mod modify;
+mod offer;
 mod outcome;
 mod plane;
+mod progress;
+mod reliable;
+mod requests;
+mod setup;
+mod sound;
+mod story;
+mod switch;
+mod talk;
+pub mod utc;
+
+pub use self::core::{Listen, SwitchConfig};
 
 pub use directory::{
     App, AppPrompts, CallerHeader, Directory, Network, Prack, RecordLayout, Snapshot, Trunk,
@@ -21,3 +41,4 @@ pub use directory::{
 pub use fact::{CallRecord, Fact, FactKind, LegQuality};
 pub use outcome::{Ending, Outcome};
 pub use plane::{CallKey, MediaPlane, NoPorts, Now};
+pub use switch::{StoppedBy, Switch, SwitchCounters};

@@ -91,41 +91,106 @@ impl Ending {
                 of(0, "The application releases the call.", 0, 16, 480, None)
             }
             E::StoppedByOperator => of(0, "The platform releases the call.", 0, 41, 503, None),
-            E::MaxDuration => of(8010, "The maximum call duration is reached.", 8010, 102, 480, None),
-            E::CallerGaveUp => {
-                of(7501, "The caller hangs up before ringing.", 7501, 16, 487, Some(1))
-            }
-            E::CallerGaveUpRinging => {
-                of(7502, "The caller hangs up during ringing.", 7502, 16, 487, Some(1))
-            }
-            E::StoppedBeforeAnswer => {
-                of(8004, "The application ends the call before the answer.", 8004, 16, 480, None)
-            }
-            E::AnswerTimeout => of(8035, "The callee does not answer in time.", 8035, 19, 480, None),
-            E::CalleeFailed { status, ringing, q850 } => callee_failed(status, ringing, q850),
+            E::MaxDuration => of(
+                8010,
+                "The maximum call duration is reached.",
+                8010,
+                102,
+                480,
+                None,
+            ),
+            E::CallerGaveUp => of(
+                7501,
+                "The caller hangs up before ringing.",
+                7501,
+                16,
+                487,
+                Some(1),
+            ),
+            E::CallerGaveUpRinging => of(
+                7502,
+                "The caller hangs up during ringing.",
+                7502,
+                16,
+                487,
+                Some(1),
+            ),
+            E::StoppedBeforeAnswer => of(
+                8004,
+                "The application ends the call before the answer.",
+                8004,
+                16,
+                480,
+                None,
+            ),
+            E::AnswerTimeout => of(
+                8035,
+                "The callee does not answer in time.",
+                8035,
+                19,
+                480,
+                None,
+            ),
+            E::CalleeFailed {
+                status,
+                ringing,
+                q850,
+            } => callee_failed(status, ringing, q850),
             E::CalleeUnreachable => of(8103, "The callee cannot be reached.", 8103, 20, 480, None),
             E::NoBinding => of(8014, "The binding does not exist.", 8014, 1, 403, None),
-            E::WrongDirection => of(8016, "The call direction is not allowed.", 8016, 21, 403, None),
+            E::WrongDirection => of(
+                8016,
+                "The call direction is not allowed.",
+                8016,
+                21,
+                403,
+                None,
+            ),
             E::NumberUnusable => of(8055, "The number cannot be used.", 8055, 31, 480, None),
             E::AppSuspended => of(7108, "The subscriber is frozen.", 7108, 31, 480, None),
-            E::NoCallerNumber => {
-                of(8014, "The number of the caller is missing.", 7103, 21, 403, None)
-            }
+            E::NoCallerNumber => of(
+                8014,
+                "The number of the caller is missing.",
+                7103,
+                21,
+                403,
+                None,
+            ),
             E::NoRoute => of(8020, "No route to the callee.", 7508, 3, 503, None),
             E::NoPorts => of(522, "The voice ports are exhausted.", 522, 47, 503, None),
             E::NoCodec => of(8020, "No codec in common.", 8020, 88, 488, None),
-            E::CallerMediaLost => {
-                of(8020, "No audio from the side of the caller.", 7505, 41, 480, None)
-            }
-            E::CalleeMediaLost => {
-                of(8020, "No audio from the side of the callee.", 7506, 41, 480, None)
-            }
-            E::CallerLost => {
-                of(8020, "The side of the caller stopped responding.", 7505, 41, 480, None)
-            }
-            E::CalleeLost => {
-                of(8020, "The side of the callee stopped responding.", 7506, 41, 480, None)
-            }
+            E::CallerMediaLost => of(
+                8020,
+                "No audio from the side of the caller.",
+                7505,
+                41,
+                480,
+                None,
+            ),
+            E::CalleeMediaLost => of(
+                8020,
+                "No audio from the side of the callee.",
+                7506,
+                41,
+                480,
+                None,
+            ),
+            E::CallerLost => of(
+                8020,
+                "The side of the caller stopped responding.",
+                7505,
+                41,
+                480,
+                None,
+            ),
+            E::CalleeLost => of(
+                8020,
+                "The side of the callee stopped responding.",
+                7506,
+                41,
+                480,
+                None,
+            ),
             E::Interrupted => of(8011, "The platform was interrupted.", 8011, 41, 503, None),
         }
     }
@@ -139,7 +204,14 @@ fn of(
     sip_status: u16,
     released_by: Option<u8>,
 ) -> Outcome {
-    Outcome { state_code, state_desc, ul_fail_reason, q850, sip_status, released_by }
+    Outcome {
+        state_code,
+        state_desc,
+        ul_fail_reason,
+        q850,
+        sip_status,
+        released_by,
+    }
 }
 
 /// A failure of the second leg: the SIP status decides, a Q.850 cause in a Reason header refines it.
@@ -160,7 +232,14 @@ fn callee_failed(status: u16, ringing: bool, q850: Option<u8>) -> Outcome {
         // A 503 of the far side says nothing about us (RFC 3261 §16.7): everything else is a 500.
         _ => 500,
     };
-    of(state, desc, state, q850.unwrap_or(default_q850), sip, Some(2))
+    of(
+        state,
+        desc,
+        state,
+        q850.unwrap_or(default_q850),
+        sip,
+        Some(2),
+    )
 }
 
 /// The status whose meaning the Q.850 cause has, where it has one.
@@ -181,7 +260,12 @@ mod tests {
     use super::Ending;
 
     fn failed(status: u16, ringing: bool, q850: Option<u8>) -> (u32, u16, u8) {
-        let o = Ending::CalleeFailed { status, ringing, q850 }.outcome();
+        let o = Ending::CalleeFailed {
+            status,
+            ringing,
+            q850,
+        }
+        .outcome();
         (o.state_code, o.sip_status, o.q850)
     }
 

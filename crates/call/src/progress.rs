@@ -1,0 +1,367 @@
+//! What the callee's side answers to our INVITE, and what the caller gets of it.
+
+use axbridge_media::sdp::SessionDescription;
+use axbridge_media::{Command, Negotiated, Side};
+use axbridge_sip::{Dialog, Hop, Message, Method, Name};
+use bytes::Bytes;
+
+use crate::call::{Call, Phase};
+use crate::compose;
+use crate::core::Ctx;
+use crate::leg::{Abilities, FORKS_MAX, Fork, Leg, State};
+use crate::offer;
+use crate::outcome::Ending;
+use crate::reliable::{Received, Waiting};
+
+impl Call {
+    /// A response to the INVITE of the second leg.
+    pub fn callee_response(&mut self, ctx: &mut Ctx<'_>, message: &Message, hop: Hop) {
+        match message.status().unwrap_or(0) {
+            0..=100 => {}
+            status @ 101..=199 => self.callee_progress(ctx, status, message, hop),
+            200..=299 => self.callee_accepts(ctx, message, hop),
+            status => self.callee_refuses(ctx, status, message),
+        }
+    }
+
+    fn callee_progress(&mut self, ctx: &mut Ctx<'_>, status: u16, message: &Message, hop: Hop) {
+        if !matches!(self.phase, Phase::Calling) {
+            return;
+        }
+        let Some(heard) = self.take_provisional(ctx, message, hop) else {
+            return;
+        };
+        if heard.early_media {
+            self.connect_side(ctx, Side::B);
+        }
+        if status == 180 {
+            let fact = self.story.alerting(ctx.now.wall_ms);
+            ctx.core.tell(fact);
+        }
+        self.tell_caller_progress(ctx, status, heard.early_media);
+    }
+
+    /// Takes a provisional response into its early dialog and acknowledges it where it is reliable. None: it
+    /// is a repeat or comes out of order.
+    fn take_provisional(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        message: &Message,
+        hop: Hop,
+    ) -> Option<Heard> {
+        let leg = self.b.as_mut()?;
+        let nothing = Some(Heard { early_media: false });
+        let Some(index) = fork_of(leg, message, hop) else {
+            return nothing;
+        };
+        let fork = &mut leg.forks[index];
+        let rseq = message.rseq().filter(|_| message.requires("100rel"));
+        if let Some(rseq) = rseq {
+            if !fork.received.is_next(rseq) {
+                return None;
+            }
+            let rack = format!("{rseq} {} INVITE", message.cseq().seq);
+            let prack = fork.dialog.request(Method::Prack).header(Name::RAck, rack);
+            ctx.core.request(ctx.now, leg.key, fork.dialog.hop(), prack);
+        }
+        if fork.settled || !message.is_content_type(compose::SDP) {
+            return nothing;
+        }
+        let Ok((answer, theirs)) = offer::read_answer(leg, &message.body()) else {
+            return nothing;
+        };
+        let fork = &mut leg.forks[index];
+        fork.settled = rseq.is_some();
+        fork.answer = Some((answer.clone(), theirs.clone()));
+        leg.negotiated = Some(answer);
+        leg.theirs = Some(theirs);
+        Some(Heard { early_media: true })
+    }
+
+    /// The caller hears of it: by status, by the callee's early media, or by our ring-back.
+    fn tell_caller_progress(&mut self, ctx: &mut Ctx<'_>, status: u16, early_media: bool) {
+        if early_media {
+            self.sound.stop_ring_back(ctx, Side::A);
+            self.sound.command(ctx, Command::Bridge(true));
+        }
+        let answered_early = self.a.negotiated.is_some();
+        let body = if early_media && !answered_early {
+            self.answer_matching_callee()
+        } else {
+            None
+        };
+        if body.is_some() {
+            self.connect_side(ctx, Side::A);
+        }
+        self.provisional(ctx, status, body);
+        self.ring_back_if_silent(ctx);
+    }
+
+    /// A caller who has been promised early media hears ring-back when there is nothing else to hear.
+    pub fn ring_back_if_silent(&mut self, ctx: &mut Ctx<'_>) {
+        let callee_heard = self.b.as_ref().is_some_and(|b| b.negotiated.is_some());
+        let calling = matches!(self.phase, Phase::Calling);
+        if calling && self.story.rang() && self.a.negotiated.is_some() && !callee_heard {
+            self.sound.ring_back(ctx, Side::A);
+        }
+    }
+
+    /// Our answer to the caller with the codec that the callee chose, or the other G.711 law.
+    fn answer_matching_callee(&mut self) -> Option<Bytes> {
+        let chosen = self.b.as_ref()?.negotiated.as_ref()?.clone();
+        offer::answer_as(&mut self.a, &chosen).ok()
+    }
+
+    /// Sends a provisional response to the caller, reliably where both can.
+    pub fn provisional(&mut self, ctx: &mut Ctx<'_>, status: u16, body: Option<Bytes>) {
+        let State::Invited { tx, .. } = self.a.state else {
+            return;
+        };
+        if body.is_none() && self.a.last_progress == Some(status) {
+            return;
+        }
+        self.a.last_progress = Some(status);
+        let carries_sdp = body.is_some();
+        let mut response = self.a.response(status);
+        if let Some(body) = body {
+            self.a.early_body = Some(body.clone());
+            response = response.body(compose::SDP, body);
+        }
+        self.send_provisional(
+            ctx,
+            tx,
+            Waiting {
+                response,
+                carries_sdp,
+            },
+        );
+    }
+
+    /// Sends a provisional response now, or when the reliable one before it has been acknowledged.
+    pub fn send_provisional(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        tx: axbridge_sip::ServerTx,
+        mut next: Waiting,
+    ) {
+        if self.a.reliable.is_some() && self.a.must_offer_first() {
+            // A late offer: the first reliable response has to carry it (RFC 3261 §13.2.1).
+            if let Ok(body) = offer::to_caller(&mut self.a, None) {
+                self.a.answer_in_prack = true;
+                next = Waiting {
+                    response: next.response.body(compose::SDP, body),
+                    carries_sdp: true,
+                };
+            }
+        }
+        let t1 = ctx.t1();
+        let Some(reliable) = &mut self.a.reliable else {
+            return self.a.respond(ctx, tx, next.response);
+        };
+        let carries_answer = next.carries_sdp && !self.a.answer_in_prack;
+        if let Some(response) = reliable.offer(ctx.now.mono, t1, next) {
+            self.a.respond(ctx, tx, response);
+        }
+        self.a.answer_settled |= carries_answer;
+    }
+
+    fn callee_accepts(&mut self, ctx: &mut Ctx<'_>, message: &Message, hop: Hop) {
+        let Some(leg) = self.b.as_mut() else { return };
+        let cseq = message.cseq().seq;
+        let State::Calling { cancelled, .. } = leg.state else {
+            return accepted_again(ctx, leg, message, hop);
+        };
+        let settled = settled_answer(leg, message);
+        let Some(dialog) = confirmed_dialog(leg, message, hop) else {
+            // A 2xx without a usable To tag or Contact sets up nothing that could be talked to.
+            leg.state = State::Gone;
+            return self.end(
+                ctx,
+                Ending::CalleeFailed {
+                    status: 500,
+                    ringing: true,
+                    q850: None,
+                },
+            );
+        };
+        leg.dialog = Some(dialog);
+        leg.abilities = Abilities::of(message);
+        leg.forks.clear();
+        leg.state = State::Up;
+        leg.send_ack(ctx, cseq);
+        if cancelled || !matches!(self.phase, Phase::Calling) {
+            // The 2xx and our CANCEL crossed (RFC 3261 §9.1): the dialog stands and is ended.
+            let cause = self
+                .story
+                .ending()
+                .unwrap_or(Ending::CallerGaveUp)
+                .outcome()
+                .q850;
+            return leg.bye_now(ctx, cause);
+        }
+        let Some((negotiated, theirs)) =
+            settled.or_else(|| offer::read_answer(leg, &message.body()).ok())
+        else {
+            return self.end(ctx, Ending::NoCodec);
+        };
+        leg.negotiated = Some(negotiated);
+        leg.theirs = Some(theirs);
+        self.answered(ctx);
+    }
+
+    /// The callee has answered: the caller is answered too, and talk begins.
+    fn answered(&mut self, ctx: &mut Ctx<'_>) {
+        self.phase = Phase::Talking;
+        self.deadlines.answer = None;
+        let fact = self.story.answer(ctx.now.wall_ms);
+        ctx.core.tell(fact);
+        self.sound.stop(ctx, Side::A);
+        self.connect_side(ctx, Side::B);
+        self.sound.command(ctx, Command::Bridge(true));
+        if self
+            .a
+            .reliable
+            .as_ref()
+            .is_some_and(|r| r.holds_answer_back())
+        {
+            self.answer_owed = true;
+        } else {
+            self.answer_caller(ctx);
+        }
+        self.talk_begins(ctx);
+    }
+
+    /// Sends the 200 to the caller's INVITE.
+    pub fn answer_caller(&mut self, ctx: &mut Ctx<'_>) {
+        let State::Invited { tx, cseq } = self.a.state else {
+            return;
+        };
+        self.answer_owed = false;
+        let body = if self.a.answer_settled || self.a.answer_in_prack {
+            None
+        } else if self.a.negotiated.is_some() {
+            self.a.early_body.clone()
+        } else if self.a.offered.is_some() {
+            let Some(body) = self.answer_matching_callee() else {
+                return self.end(ctx, Ending::NoCodec);
+            };
+            Some(body)
+        } else {
+            let chosen = self.b.as_ref().and_then(|b| b.negotiated.clone());
+            self.a.answer_in_ack = true;
+            offer::to_caller(&mut self.a, chosen.as_ref()).ok()
+        };
+        let mut response = self.a.response(200);
+        if let Some(body) = body {
+            response = response.body(compose::SDP, body);
+        }
+        if let Some(reliable) = &mut self.a.reliable {
+            reliable.stop();
+        }
+        self.a.accept(ctx, tx, cseq, response);
+        self.a.state = State::Up;
+        self.connect_side(ctx, Side::A);
+    }
+
+    fn callee_refuses(&mut self, ctx: &mut Ctx<'_>, status: u16, message: &Message) {
+        let Some(leg) = self.b.as_mut() else { return };
+        if matches!(leg.state, State::Calling { .. }) {
+            leg.state = State::Gone;
+        }
+        let ringing = self.story.rang();
+        self.end(
+            ctx,
+            Ending::CalleeFailed {
+                status,
+                ringing,
+                q850: message.q850_cause(),
+            },
+        );
+    }
+}
+
+/// What a provisional response brought.
+struct Heard {
+    early_media: bool,
+}
+
+/// The early dialog of a response, made at its first one. None for a response without a To tag, or when there
+/// are more forks than we keep.
+fn fork_of(leg: &mut Leg, message: &Message, hop: Hop) -> Option<usize> {
+    let tag = message.to().tag()?;
+    if let Some(index) = leg
+        .forks
+        .iter()
+        .position(|f| f.dialog.id().remote_tag.as_ref() == tag)
+    {
+        return Some(index);
+    }
+    if leg.forks.len() >= FORKS_MAX {
+        return None;
+    }
+    let dialog = Dialog::uac(leg.our_from.as_bytes(), message, hop).ok()?;
+    leg.forks.push(Fork {
+        dialog,
+        received: Received::default(),
+        answer: None,
+        settled: false,
+    });
+    Some(leg.forks.len() - 1)
+}
+
+/// The dialog of a 2xx: its early one, whose CSeq numbers go on, or a new one.
+fn confirmed_dialog(leg: &mut Leg, message: &Message, hop: Hop) -> Option<Dialog> {
+    if let Some(place) = leg.forks.iter().position(|f| f.dialog.is_for(message)) {
+        let mut dialog = leg.forks.swap_remove(place).dialog;
+        return dialog.confirm(message).is_ok().then_some(dialog);
+    }
+    Dialog::uac(leg.our_from.as_bytes(), message, hop).ok()
+}
+
+/// The answer that this early dialog has given already: a reliable one stands; an unreliable one stands when
+/// the 2xx brings none.
+fn settled_answer(leg: &Leg, message: &Message) -> Option<(Negotiated, SessionDescription)> {
+    let tag = message.to().tag()?;
+    let fork = leg
+        .forks
+        .iter()
+        .find(|f| f.dialog.id().remote_tag.as_ref() == tag)?;
+    let stands = fork.settled || !message.is_content_type(compose::SDP);
+    fork.answer.clone().filter(|_| stands)
+}
+
+/// A further 2xx: our ACK was lost, or another fork answered too and is thanked and ended.
+fn accepted_again(ctx: &mut Ctx<'_>, leg: &mut Leg, message: &Message, hop: Hop) {
+    let Some(tag) = message.to().tag() else {
+        return;
+    };
+    let repeated = leg
+        .ack
+        .as_ref()
+        .filter(|a| a.cseq == message.cseq().seq && a.remote_tag.as_ref() == tag);
+    if let Some(ack) = repeated {
+        ctx.core.endpoint.send(ack.hop, ack.bytes.clone());
+        return;
+    }
+    let same_dialog = leg
+        .dialog
+        .as_ref()
+        .is_some_and(|d| d.id().remote_tag.as_ref() == tag);
+    if !same_dialog {
+        end_surplus(ctx, leg.our_from.as_bytes(), message, hop);
+    }
+}
+
+/// Acknowledges a 2xx that nobody wants and ends its dialog at once (RFC 3261 §13.2.2.4).
+pub(crate) fn end_surplus(ctx: &mut Ctx<'_>, our_from: &[u8], message: &Message, hop: Hop) {
+    let Ok(mut dialog) = Dialog::uac(our_from, message, hop) else {
+        return;
+    };
+    ctx.core
+        .endpoint
+        .send_ack(dialog.hop(), dialog.ack(message.cseq().seq));
+    let bye = dialog
+        .request(Method::Bye)
+        .header(Name::Reason, compose::q850_reason(16));
+    ctx.core.endpoint.request(ctx.now.mono, dialog.hop(), bye);
+}

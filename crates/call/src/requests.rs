@@ -1,0 +1,252 @@
+//! Requests inside a dialog.
+
+use axbridge_media::Side;
+use axbridge_media::sdp::SessionDescription;
+use axbridge_sip::{Message, Method, Name, ServerTx};
+use bytes::Bytes;
+
+use crate::call::{Call, Phase};
+use crate::compose;
+use crate::core::Ctx;
+use crate::leg::{Leg, State};
+use crate::offer;
+use crate::outcome::Ending;
+
+impl Call {
+    /// A request in a dialog of this call. It has been matched by our tag; whether it is from the peer of the
+    /// dialog is checked here.
+    pub fn request(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
+        let Some(leg) = self.leg(side) else { return };
+        let Some(dialog) = dialog_of(leg, message) else {
+            return leg.respond(ctx, tx, leg.plain(481));
+        };
+        if dialog.accept_cseq(message.cseq().seq).is_err() {
+            return leg.respond(ctx, tx, leg.plain(500));
+        }
+        if let Some(response) = compose::refusal_by_header(&leg.trunk, message) {
+            return leg.respond(ctx, tx, response.to_tag(&leg.tag.to_string()));
+        }
+        match message.cseq_method() {
+            Method::Bye => self.bye_received(ctx, side, tx),
+            _ if leg.is_gone() || matches!(leg.state, State::Leaving { .. }) => {
+                leg.respond(ctx, tx, leg.plain(481));
+            }
+            Method::Invite => self.reinvite(ctx, side, tx, message),
+            Method::Update => self.update(ctx, side, tx, message),
+            Method::Prack => self.prack(ctx, side, tx, message),
+            Method::Info => self.info(ctx, side, tx, message),
+            Method::Options => leg.respond(
+                ctx,
+                tx,
+                compose::options_answer(true).to_tag(&leg.tag.to_string()),
+            ),
+            _ => leg.respond(ctx, tx, leg.plain(405).header(Name::Allow, compose::ALLOW)),
+        }
+    }
+
+    fn bye_received(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx) {
+        let rang = self.story.rang();
+        let Some(leg) = self.leg(side) else { return };
+        leg.respond(ctx, tx, leg.plain(200));
+        let early = !matches!(self.phase, Phase::Talking);
+        let ending = match (side, early) {
+            (Side::A, true) if rang => Ending::CallerGaveUpRinging,
+            (Side::A, true) => Ending::CallerGaveUp,
+            (Side::A, false) => Ending::CallerHungUp,
+            (Side::B, true) => Ending::CalleeFailed {
+                status: 480,
+                ringing: rang,
+                q850: None,
+            },
+            (Side::B, false) => Ending::CalleeHungUp,
+        };
+        if let Some(leg) = self.leg(side)
+            && matches!(leg.state, State::Up | State::Leaving { .. })
+        {
+            leg.state = State::Gone;
+            leg.unacked = None;
+            leg.bye_after_ack = None;
+        }
+        self.end(ctx, ending);
+    }
+
+    /// The caller gave up its INVITE, or a re-INVITE.
+    pub fn cancelled(&mut self, ctx: &mut Ctx<'_>, tx: ServerTx) {
+        match self.a.state {
+            State::Invited { tx: invite, .. } if invite == tx => {
+                let ending = match self.story.rang() {
+                    true => Ending::CallerGaveUpRinging,
+                    false => Ending::CallerGaveUp,
+                };
+                self.end(ctx, ending);
+            }
+            _ => self.cancel_offer(ctx, tx),
+        }
+    }
+
+    /// PRACK (RFC 3262 §3): the next response may go, and the answer to the caller if it was held back.
+    fn prack(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
+        let Some(leg) = self.leg(side) else { return };
+        let invite = match leg.state {
+            State::Invited { tx, cseq } => Some((tx, cseq)),
+            _ => None,
+        };
+        let acknowledged = message.rack().is_some_and(|rack| {
+            invite.is_some_and(|(_, cseq)| cseq == rack.cseq)
+                && leg
+                    .reliable
+                    .as_mut()
+                    .is_some_and(|r| r.acknowledged(rack.rseq))
+        });
+        let (true, Some((invite, _))) = (acknowledged, invite) else {
+            return leg.respond(ctx, tx, leg.plain(481));
+        };
+        let Some(response) = self.prack_answer(ctx, side, message) else {
+            return;
+        };
+        let Some(leg) = self.leg(side) else { return };
+        leg.respond(ctx, tx, response);
+        let waiting = leg.reliable.as_mut().and_then(|r| r.next_waiting());
+        if let Some(next) = waiting {
+            self.send_provisional(ctx, invite, next);
+        }
+        let held_back = self
+            .a
+            .reliable
+            .as_ref()
+            .is_some_and(|r| r.holds_answer_back());
+        if self.answer_owed && !held_back {
+            self.answer_caller(ctx);
+        }
+    }
+
+    /// The 200 to a PRACK: it may have brought the answer to a late offer, or a new offer (RFC 3262 §5).
+    fn prack_answer(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        side: Side,
+        message: &Message,
+    ) -> Option<axbridge_sip::ResponseBuilder> {
+        let leg = self.leg(side)?;
+        let ok = leg.plain(200);
+        if message.body().is_empty() {
+            return Some(ok);
+        }
+        if leg.answer_in_prack && leg.negotiated.is_none() {
+            if offer::take_answer(leg, &message.body()).is_err() {
+                return Some(leg.plain(488));
+            }
+            self.connect_side(ctx, side);
+            return Some(ok);
+        }
+        let Ok(offered) = SessionDescription::parse(&message.body()) else {
+            return Some(leg.plain(488));
+        };
+        leg.offered = Some(offered);
+        let Ok(body) = offer::answer_spoken(leg) else {
+            leg.offered = None;
+            return Some(leg.plain(488));
+        };
+        self.connect_side(ctx, side);
+        Some(ok.body(compose::SDP, body))
+    }
+
+    /// INFO carries digits; they reach the other party as digits, written anew.
+    fn info(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
+        let Some(leg) = self.leg(side) else { return };
+        if message.body().is_empty() {
+            return leg.respond(ctx, tx, leg.plain(200));
+        }
+        let digit = if message.is_content_type(compose::DTMF_RELAY) {
+            relay_digit(&message.body())
+        } else if message.is_content_type("application/dtmf") {
+            plain_digit(&message.body())
+        } else {
+            let refusal = leg.plain(415).header(Name::Accept, compose::DTMF_RELAY);
+            return leg.respond(ctx, tx, refusal);
+        };
+        let Some((digit, duration_ms)) = digit else {
+            return leg.respond(ctx, tx, leg.plain(400));
+        };
+        leg.respond(ctx, tx, leg.plain(200));
+        if let Some(other) = self
+            .leg(side.other())
+            .filter(|l| l.is_up() && l.abilities.info)
+        {
+            let body = format!("Signal={digit}\r\nDuration={duration_ms}\r\n");
+            other.request(ctx, Method::Info, |r| {
+                r.body(compose::DTMF_RELAY, Bytes::from(body))
+            });
+        }
+    }
+}
+
+/// The dialog that a request belongs to: the leg's own, or an early one of our INVITE.
+fn dialog_of<'a>(leg: &'a mut Leg, message: &Message) -> Option<&'a mut axbridge_sip::Dialog> {
+    let own = leg.dialog.as_mut().filter(|d| d.is_for(message));
+    own.or_else(|| {
+        leg.forks
+            .iter_mut()
+            .map(|f| &mut f.dialog)
+            .find(|d| d.is_for(message))
+    })
+}
+
+const DIGITS: &[u8] = b"0123456789*#ABCD";
+
+fn digit_of(text: &[u8]) -> Option<char> {
+    match text {
+        [c] if DIGITS.contains(&c.to_ascii_uppercase()) => Some(char::from(c.to_ascii_uppercase())),
+        b"10" => Some('*'),
+        b"11" => Some('#'),
+        _ => None,
+    }
+}
+
+/// `Signal=5`, `Duration=160`, in any order and spacing.
+fn relay_digit(body: &[u8]) -> Option<(char, u16)> {
+    let (mut digit, mut duration) = (None, 160);
+    for line in body.split(|c| matches!(c, b'\r' | b'\n')) {
+        let mut parts = line.splitn(2, |c| *c == b'=');
+        let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let value = value.trim_ascii();
+        match name.trim_ascii().to_ascii_lowercase().as_slice() {
+            b"signal" => digit = digit_of(value),
+            b"duration" => {
+                duration = std::str::from_utf8(value)
+                    .ok()?
+                    .parse::<u16>()
+                    .ok()?
+                    .clamp(40, 6000);
+            }
+            _ => {}
+        }
+    }
+    Some((digit?, duration))
+}
+
+/// The body is the digit.
+fn plain_digit(body: &[u8]) -> Option<(char, u16)> {
+    Some((digit_of(body.trim_ascii())?, 160))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{plain_digit, relay_digit};
+
+    #[test]
+    fn digits_of_info_bodies() {
+        assert_eq!(
+            relay_digit(b"Signal=5\r\nDuration=200\r\n"),
+            Some(('5', 200))
+        );
+        assert_eq!(relay_digit(b"Signal= #\nDuration= 99999"), None);
+        assert_eq!(relay_digit(b"duration=1\nsignal=11"), Some(('#', 40)));
+        assert_eq!(relay_digit(b"Signal=x\r\n"), None);
+        assert_eq!(relay_digit(b""), None);
+        assert_eq!(plain_digit(b" 7\r\n"), Some(('7', 160)));
+        assert_eq!(plain_digit(b"77"), None);
+    }
+}

@@ -1,0 +1,374 @@
+//! How a call begins: from the caller's INVITE to our INVITE to the callee, or to a refusal.
+
+use std::sync::Arc;
+
+use axbridge_binding::{Refusal, Route};
+use axbridge_media::sdp::{LocalMedia, NarrowPolicy, SessionDescription};
+use axbridge_media::{Command, Prompt, Side};
+use axbridge_numbering::Number;
+use axbridge_sip::{Dialog, Hop, Message, Name, ServerTx};
+
+use crate::call::{Call, Deadlines, Phase, Plan};
+use crate::compose::{self, SecondLeg};
+use crate::core::{Ctx, LegKey};
+use crate::directory::{App, CallerHeader, Prack, Trunk};
+use crate::leg::{Abilities, Leg, State};
+use crate::offer;
+use crate::outcome::Ending;
+use crate::plane::CallKey;
+use crate::reliable;
+use crate::sound::{Purpose, Sound};
+use crate::story::Story;
+
+/// A new INVITE that has passed the checks of the protocol.
+pub(crate) struct Incoming {
+    pub trunk: Arc<Trunk>,
+    pub tx: ServerTx,
+    pub message: Message,
+    pub hop: Hop,
+    pub x: Number,
+    /// X belongs to this application.
+    pub app: Arc<App>,
+    /// Their session description; none is a late offer.
+    pub offered: Option<SessionDescription>,
+}
+
+/// The caller's number, from the first header of the trunk's order that holds a usable one.
+pub(crate) fn caller_number(trunk: &Trunk, message: &Message) -> Option<Number> {
+    let normalise = |uri: axbridge_sip::Uri<'_>| {
+        uri.subscriber()
+            .and_then(|user| trunk.numbers.normalise(&user).ok())
+    };
+    trunk.caller_from.iter().find_map(|header| match header {
+        CallerHeader::PAssertedIdentity => message
+            .values(Name::PAssertedIdentity)
+            .filter_map(|v| axbridge_sip::NameAddr::parse(v).ok())
+            .find_map(|a| normalise(a.uri())),
+        CallerHeader::From => normalise(message.from().uri()),
+    })
+}
+
+impl Call {
+    /// Takes an INVITE: tells that it came, finds its route, and calls the callee or refuses.
+    pub fn begin(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Call {
+        let session = ctx.core.ids.session(ctx.now);
+        let icid = ctx.core.ids.icid(ctx.now);
+        let caller = caller_number(&incoming.trunk, &incoming.message);
+        let mut story = Story::new(
+            Some(incoming.app.clone()),
+            session.clone(),
+            icid,
+            caller.map(Number::to_global).unwrap_or_default(),
+            incoming.x.to_global(),
+            ctx.now.wall_ms,
+        );
+        let decision = decide(ctx, &incoming, caller, &mut story);
+        let fact = story.call_in(ctx.now.wall_ms);
+        ctx.core.tell(fact);
+        let (tx, app) = (incoming.tx, incoming.app.clone());
+        let max_forwards = incoming
+            .message
+            .max_forwards()
+            .unwrap_or(70)
+            .saturating_sub(1);
+        let mut call = Call {
+            key,
+            session,
+            phase: Phase::Calling,
+            a: caller_leg(ctx, key, incoming),
+            b: None,
+            plan: None,
+            story,
+            sound: Sound::new(key),
+            exchange: None,
+            deadlines: Deadlines::default(),
+            answer_owed: false,
+            addresses: None,
+            invites: vec![tx],
+        };
+        match decision {
+            Ok(route) => call.connect(ctx, app, route, max_forwards),
+            Err(ending) => call.refuse(ctx, &app, ending),
+        }
+        call
+    }
+
+    /// Calls the callee.
+    fn connect(&mut self, ctx: &mut Ctx<'_>, app: Arc<App>, route: Route, max_forwards: u8) {
+        let Some(policy) = ctx.core.directory.table.policy(route.policy) else {
+            // The binding was withdrawn between the look-up and here.
+            return self.end(ctx, Ending::NoBinding);
+        };
+        let snapshot = ctx.core.directory.snapshot();
+        let trunk = snapshot
+            .trunks
+            .get(&route.trunk)
+            .cloned()
+            .unwrap_or_else(|| self.a.trunk.clone());
+        drop(snapshot);
+        let Some(hop) = ctx.core.hop_to(&trunk) else {
+            return self.end(ctx, Ending::NoRoute);
+        };
+        if !self.open_media(ctx, Some((&trunk, &hop))) {
+            return self.end(ctx, Ending::NoPorts);
+        }
+        let callee = route.callee;
+        self.story.routed(
+            route.caller_is_a,
+            route.display.to_global(),
+            callee.to_global(),
+        );
+        let display = route.display;
+        self.deadlines.answer =
+            Some(ctx.now.mono + std::time::Duration::from_millis(app.answer_timeout_ms));
+        self.plan = Some(Plan { app, route, policy });
+        self.play_pre_voice(ctx);
+        let fact = self.story.call_out(ctx.now.wall_ms);
+        ctx.core.tell(fact);
+        self.call_callee(ctx, trunk, hop, display, callee, max_forwards);
+    }
+
+    fn call_callee(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        trunk: Arc<Trunk>,
+        hop: Hop,
+        display: Number,
+        callee: Number,
+        max_forwards: u8,
+    ) {
+        let Some(local) = self.local_media(ctx, Side::B) else {
+            return self.end(ctx, Ending::NoPorts);
+        };
+        let tag = ctx.core.ids.tag();
+        let call_id = ctx.core.ids.call_id();
+        let advertised = ctx.core.advertised(&hop);
+        let second = SecondLeg {
+            trunk: &trunk,
+            hop: &hop,
+            advertised,
+            display,
+            callee,
+            tag,
+            call_id: &call_id,
+            max_forwards,
+        };
+        let (from, invite) = (second.from(), second.invite());
+        let narrow = self.narrow();
+        let key = LegKey {
+            call: self.key,
+            side: Side::B,
+        };
+        let contact = compose::contact(advertised, &hop);
+        let placeholder = State::Gone;
+        let mut leg = Leg::new(
+            key,
+            trunk,
+            hop,
+            tag,
+            call_id.as_bytes(),
+            contact,
+            placeholder,
+        );
+        leg.local = Some(local);
+        leg.our_from = from;
+        let Ok(body) = offer::to_callee(&mut leg, &self.a, narrow) else {
+            return self.end(ctx, Ending::NoCodec);
+        };
+        let tx = ctx
+            .core
+            .request(ctx.now, key, hop, invite.body(compose::SDP, body));
+        leg.state = State::Calling {
+            tx,
+            cancelled: false,
+        };
+        ctx.core.tags.insert(tag, key);
+        self.b = Some(leg);
+    }
+
+    /// Codecs that we cannot speak are only of use where we never have to.
+    pub fn narrow(&self) -> NarrowPolicy {
+        let Some(plan) = &self.plan else {
+            return NarrowPolicy::SpokenOnly;
+        };
+        let p = &plan.policy;
+        let speaks = self.records(plan)
+            || p.record_hint_tone.is_some()
+            || p.last_min_voice.is_some()
+            || self.a.negotiated.is_some();
+        if speaks {
+            NarrowPolicy::SpokenOnly
+        } else {
+            NarrowPolicy::Any
+        }
+    }
+
+    pub fn records(&self, plan: &Plan) -> bool {
+        plan.policy.record && plan.app.recording
+    }
+
+    /// A prompt of the application by its file name.
+    pub fn prompt(&self, name: Option<&Arc<str>>) -> Option<Arc<Prompt>> {
+        let plan = self.plan.as_ref()?;
+        plan.app.prompts.get(name?).cloned()
+    }
+
+    /// The waiting tone of the side that calls, as early media.
+    fn play_pre_voice(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let name = match plan.route.caller_is_a {
+            true => plan.policy.pre_voice_caller.as_ref(),
+            false => plan.policy.pre_voice_callee.as_ref(),
+        };
+        let Some(prompt) = self.prompt(name) else {
+            return;
+        };
+        if self.early_answer(ctx) {
+            self.sound.play(ctx, Side::A, prompt, Purpose::PreVoice);
+        }
+    }
+
+    /// Answers the caller's offer in a 183 before the callee has said anything. False when the caller made no
+    /// offer or takes no G.711: then no prompt can be heard before the answer.
+    fn early_answer(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        let Ok(body) = offer::answer_spoken(&mut self.a) else {
+            return false;
+        };
+        self.connect_side(ctx, Side::A);
+        self.provisional(ctx, 183, Some(body));
+        true
+    }
+
+    /// Refuses the call: with the application's prompt as early media where it has one, then the status.
+    fn refuse(&mut self, ctx: &mut Ctx<'_>, app: &Arc<App>, ending: Ending) {
+        let prompts = &app.refusals;
+        let prompt = match ending {
+            Ending::NoBinding | Ending::NoCallerNumber => prompts.no_binding.clone(),
+            Ending::WrongDirection | Ending::NumberUnusable => prompts.no_permission.clone(),
+            _ => prompts.service_abnormal.clone(),
+        };
+        let Some(prompt) = prompt else {
+            return self.end(ctx, ending);
+        };
+        if !self.open_media(ctx, None) || !self.early_answer(ctx) {
+            return self.end(ctx, ending);
+        }
+        self.phase = Phase::Refusing(ending);
+        // However long the prompt is, a caller who never lets go is let go.
+        self.deadlines.answer =
+            Some(ctx.now.mono + std::time::Duration::from_millis(app.answer_timeout_ms));
+        self.sound.play(ctx, Side::A, prompt, Purpose::Refusal);
+    }
+
+    /// Opens the ports of both legs; a call that is refused has no second one.
+    fn open_media(&mut self, ctx: &mut Ctx<'_>, second: Option<(&Trunk, &Hop)>) -> bool {
+        let a_ip = ctx.core.media_ip(&self.a.trunk, &self.a.hop);
+        let b_ip = second.map_or(a_ip, |(trunk, hop)| ctx.core.media_ip(trunk, hop));
+        let Ok(addresses) = ctx.plane.open(self.key, a_ip, b_ip) else {
+            return false;
+        };
+        self.sound.open = true;
+        self.addresses = Some(addresses);
+        self.a.local = self.local_media(ctx, Side::A);
+        true
+    }
+
+    /// Writes our descriptions for one side.
+    fn local_media(&self, ctx: &mut Ctx<'_>, side: Side) -> Option<LocalMedia> {
+        // RFC 4566 §5.2 wants a number; 62 bits are safe in every parser.
+        let session_id = ctx.core.ids.number() >> 2;
+        Some(LocalMedia::new(session_id, self.addresses?[side.index()]))
+    }
+
+    /// Puts what a leg has negotiated into effect.
+    pub fn connect_side(&mut self, ctx: &mut Ctx<'_>, side: Side) {
+        let Some(leg) = self.leg(side) else { return };
+        let Some(negotiated) = leg.negotiated.clone() else {
+            return;
+        };
+        let learn_source = leg.trunk.learn_media_source;
+        self.sound.command(
+            ctx,
+            Command::Connect {
+                side,
+                negotiated,
+                learn_source,
+            },
+        );
+    }
+}
+
+/// The caller's leg, with its early dialog.
+fn caller_leg(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Leg {
+    let Incoming {
+        trunk,
+        tx,
+        message,
+        hop,
+        offered,
+        ..
+    } = incoming;
+    let tag = ctx.core.ids.tag();
+    let contact = compose::contact(ctx.core.advertised(&hop), &hop);
+    // A late offer forces our own offer into the first reliable response; so it is used only where required.
+    let wanted = message.requires("100rel") || (message.supports("100rel") && offered.is_some());
+    let reliable = (trunk.prack != Prack::Never && wanted)
+        .then(|| reliable::Sender::new((ctx.core.ids.number() >> 40) as u32));
+    let state = State::Invited {
+        tx,
+        cseq: message.cseq().seq,
+    };
+    let mut leg = Leg::new(
+        LegKey {
+            call: key,
+            side: Side::A,
+        },
+        trunk,
+        hop,
+        tag,
+        message.call_id(),
+        contact,
+        state,
+    );
+    leg.abilities = Abilities::of(&message);
+    leg.dialog = Dialog::uas(&message, &tag.to_string(), hop).ok();
+    leg.offered = offered;
+    leg.reliable = reliable;
+    ctx.core.tags.insert(tag, leg.key);
+    ctx.core.server_txs.insert(tx, leg.key);
+    leg
+}
+
+/// The route of a call, or why it has none.
+fn decide(
+    ctx: &Ctx<'_>,
+    incoming: &Incoming,
+    caller: Option<Number>,
+    story: &mut Story,
+) -> Result<Route, Ending> {
+    if !incoming.app.active {
+        return Err(Ending::AppSuspended);
+    }
+    let caller = caller.ok_or(Ending::NoCallerNumber)?;
+    match ctx
+        .core
+        .directory
+        .table
+        .route(incoming.x, caller, ctx.now.wall_ms)
+    {
+        Ok(route) => {
+            story.bound(route.subscription, route.user_data.clone());
+            Ok(route)
+        }
+        Err(Refusal::WrongDirection {
+            subscription,
+            user_data,
+            ..
+        }) => {
+            story.bound(subscription, user_data);
+            Err(Ending::WrongDirection)
+        }
+        Err(Refusal::NumberUnusable { .. }) => Err(Ending::NumberUnusable),
+        Err(_) => Err(Ending::NoBinding),
+    }
+}

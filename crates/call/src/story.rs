@@ -1,0 +1,198 @@
+//! The story of one call: what has been told so far, and the record at its end.
+
+use std::sync::Arc;
+
+use axbridge_binding::SubscriptionId;
+
+use crate::directory::App;
+use crate::fact::{CallRecord, Fact, FactKind, LegQuality};
+use crate::outcome::Ending;
+
+/// Collects what happens and turns it into facts. Without an application there is nobody to tell.
+pub(crate) struct Story {
+    app: Option<Arc<App>>,
+    session: Arc<str>,
+    seq: u32,
+    subscription: Option<Arc<str>>,
+    user_data: Option<Arc<str>>,
+    record: CallRecord,
+    ending: Option<Ending>,
+    recorded: bool,
+}
+
+impl Story {
+    /// A call that reached `x` at `at_ms`; `caller` is empty when the carrier gave no number.
+    pub fn new(
+        app: Option<Arc<App>>,
+        session: Arc<str>,
+        icid: String,
+        caller: String,
+        x: String,
+        at_ms: u64,
+    ) -> Self {
+        let record = CallRecord {
+            direction: 2,
+            icid,
+            bind_num: x.clone(),
+            caller_num: caller,
+            callee_num: x,
+            call_in_ms: at_ms,
+            ..CallRecord::default()
+        };
+        Story {
+            app,
+            session,
+            seq: 0,
+            subscription: None,
+            user_data: None,
+            record,
+            ending: None,
+            recorded: false,
+        }
+    }
+
+    /// The binding that was found; from here on every fact names it.
+    pub fn bound(&mut self, subscription: SubscriptionId, user_data: Option<Arc<str>>) {
+        self.subscription = Some(subscription.to_string().into());
+        self.user_data = user_data;
+    }
+
+    /// The route that was found.
+    pub fn routed(&mut self, caller_is_a: bool, display: String, callee: String) {
+        self.record.direction = u8::from(caller_is_a);
+        self.record.fwd_display_num = display;
+        self.record.fwd_dst_num = callee;
+    }
+
+    pub fn call_in(&mut self, at_ms: u64) -> Option<Fact> {
+        let kind = FactKind::CallIn {
+            caller: self.record.caller_num.clone(),
+            called: self.record.bind_num.clone(),
+        };
+        self.fact(at_ms, kind)
+    }
+
+    pub fn call_out(&mut self, at_ms: u64) -> Option<Fact> {
+        self.record.fwd_start_ms = Some(at_ms);
+        let (caller, called) = self.second_leg();
+        self.fact(at_ms, FactKind::CallOut { caller, called })
+    }
+
+    /// The first ringing is told, later ones are not.
+    pub fn alerting(&mut self, at_ms: u64) -> Option<Fact> {
+        if self.record.fwd_alerting_ms.is_some() {
+            return None;
+        }
+        self.record.fwd_alerting_ms = Some(at_ms);
+        let (caller, called) = self.second_leg();
+        self.fact(at_ms, FactKind::Alerting { caller, called })
+    }
+
+    pub fn answer(&mut self, at_ms: u64) -> Option<Fact> {
+        self.record.fwd_answer_ms = Some(at_ms);
+        let (caller, called) = self.second_leg();
+        self.fact(at_ms, FactKind::Answer { caller, called })
+    }
+
+    pub fn rang(&self) -> bool {
+        self.record.fwd_alerting_ms.is_some()
+    }
+
+    pub fn is_answered(&self) -> bool {
+        self.record.fwd_answer_ms.is_some()
+    }
+
+    pub fn recording_started(&mut self, at_ms: u64, object: String) -> Option<Fact> {
+        self.record.record_start_ms = Some(at_ms);
+        self.record.record_object = Some(object.clone());
+        self.fact(at_ms, FactKind::RecordingStarted { object })
+    }
+
+    /// The recording is on disk under the name it was begun with, or is not and `failure` says why (none: it
+    /// was too short to be kept).
+    pub fn recording_ended(&mut self, kept: bool, failure: Option<String>) {
+        self.record.record_flag = u8::from(kept);
+        self.record.record_failure = failure;
+        if !kept {
+            self.record.record_object = None;
+            self.record.record_start_ms = None;
+        }
+    }
+
+    pub fn quality(&mut self, a: LegQuality, b: LegQuality) {
+        self.record.a_quality = Some(a);
+        self.record.b_quality = Some(b);
+    }
+
+    /// The call is over.
+    pub fn disconnect(&mut self, at_ms: u64, ending: Ending) -> Option<Fact> {
+        let outcome = ending.outcome();
+        self.ending = Some(ending);
+        let record = &mut self.record;
+        record.call_end_ms = at_ms;
+        record.state_code = outcome.state_code;
+        record.ul_fail_reason = outcome.ul_fail_reason;
+        record.released_by = outcome.released_by;
+        if record.fwd_start_ms.is_some() && record.fwd_answer_ms.is_none() {
+            record.fwd_unasw_rsn = u16::from(outcome.q850);
+            record.sip_status_code = match ending {
+                Ending::CalleeFailed { status, .. } => status,
+                _ => outcome.sip_status,
+            };
+        }
+        let (caller, called) = if record.fwd_start_ms.is_some() {
+            self.second_leg()
+        } else {
+            (self.record.caller_num.clone(), self.record.bind_num.clone())
+        };
+        let kind = FactKind::Disconnect {
+            caller,
+            called,
+            state_code: outcome.state_code,
+            state_desc: outcome.state_desc.to_owned(),
+            released_by: outcome.released_by,
+        };
+        self.fact(at_ms, kind)
+    }
+
+    /// The record, once.
+    pub fn record(&mut self, at_ms: u64) -> Option<Fact> {
+        if self.recorded {
+            return None;
+        }
+        self.recorded = true;
+        let record = Box::new(self.record.clone());
+        self.fact(at_ms, FactKind::Record(record))
+    }
+
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending
+    }
+
+    fn second_leg(&self) -> (String, String) {
+        (
+            self.record.fwd_display_num.clone(),
+            self.record.fwd_dst_num.clone(),
+        )
+    }
+
+    fn fact(&mut self, at_ms: u64, kind: FactKind) -> Option<Fact> {
+        let app = self.app.as_ref()?;
+        let fact = Fact {
+            app: app.id,
+            app_key: app.key.clone(),
+            session_id: self.session.clone(),
+            seq: self.seq,
+            at_ms,
+            subscription_id: self.subscription.clone(),
+            user_data: self.user_data.clone(),
+            kind,
+        };
+        self.seq += 1;
+        Some(fact)
+    }
+}

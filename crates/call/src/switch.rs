@@ -1,0 +1,448 @@
+//! All calls of one shard: finds the call that something belongs to, and makes new ones.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axbridge_media as media;
+use axbridge_media::sdp::SessionDescription;
+use axbridge_sip::{
+    ClientTx, Event, Hop, Message, Method, Name, ResponseBuilder, ServerTx, Transmit,
+};
+use bytes::Bytes;
+
+use crate::call::Call;
+use crate::calls::Calls;
+use crate::compose;
+use crate::core::{Core, Ctx, LegKey, SwitchConfig};
+use crate::directory::{App, Directory, Prack, Trunk};
+use crate::fact::Fact;
+use crate::ids::Tag;
+use crate::outcome::Ending;
+use crate::plane::{CallKey, MediaPlane, Now};
+use crate::progress;
+use crate::setup::Incoming;
+
+/// What a switch has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwitchCounters {
+    /// Calls taken.
+    pub calls: u64,
+    /// Requests from addresses that belong to no trunk.
+    pub strangers: u64,
+    /// INVITEs refused before a call was made.
+    pub refused: u64,
+}
+
+/// Who asks for a call to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoppedBy {
+    /// The customer's application (`callStop`).
+    Application,
+    /// The operator.
+    Operator,
+}
+
+/// All calls of one shard. Give it datagrams, media events and the time; fetch what it wants sent and told
+/// after each.
+pub struct Switch {
+    core: Core,
+    calls: Calls,
+    sessions: HashMap<Arc<str>, CallKey, foldhash::fast::FixedState>,
+    draining: bool,
+    counters: SwitchCounters,
+}
+
+impl Switch {
+    /// A switch without calls. Everything that it chooses at random follows from `seed`, which must be secret.
+    pub fn new(config: SwitchConfig, directory: Arc<Directory>, seed: u64) -> Self {
+        Switch {
+            core: Core::new(config, directory, seed),
+            calls: Calls::default(),
+            sessions: HashMap::default(),
+            draining: false,
+            counters: SwitchCounters::default(),
+        }
+    }
+
+    /// A message came in.
+    pub fn receive(&mut self, now: Now, hop: Hop, bytes: Bytes, plane: &mut dyn MediaPlane) {
+        self.core.endpoint.receive(now.mono, hop, bytes);
+        self.handle_events(now, plane);
+    }
+
+    /// A message could not be sent on this path, or its connection was closed.
+    pub fn transport_failed(&mut self, now: Now, hop: Hop, plane: &mut dyn MediaPlane) {
+        self.core.endpoint.transport_failed(now.mono, hop);
+        self.handle_events(now, plane);
+    }
+
+    /// Something happened in the media session of a call.
+    pub fn media_event(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        event: media::Event,
+        plane: &mut dyn MediaPlane,
+    ) {
+        self.with_call(now, key, plane, |call, ctx| call.media(ctx, event));
+        self.handle_events(now, plane);
+    }
+
+    /// Ends a call. False when there is none of this name, or it is over already.
+    pub fn stop_call(
+        &mut self,
+        now: Now,
+        session_id: &str,
+        by: StoppedBy,
+        plane: &mut dyn MediaPlane,
+    ) -> bool {
+        let Some(key) = self.sessions.get(session_id).copied() else {
+            return false;
+        };
+        let mut stopped = false;
+        self.with_call(now, key, plane, |call, ctx| stopped = call.stop(ctx, by));
+        self.handle_events(now, plane);
+        stopped
+    }
+
+    /// Ends every call.
+    pub fn stop_all(&mut self, now: Now, plane: &mut dyn MediaPlane) {
+        for key in self.calls.keys() {
+            self.with_call(now, key, plane, |call, ctx| {
+                call.stop(ctx, StoppedBy::Operator);
+            });
+        }
+        self.handle_events(now, plane);
+    }
+
+    /// From now on new calls are refused with 503; those there are go on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// When [`Switch::handle_timeout`] wants to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let sip = self.core.endpoint.next_deadline();
+        sip.into_iter().chain(self.calls.next_deadline()).min()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane) {
+        self.core.endpoint.handle_timeout(now.mono);
+        self.handle_events(now, plane);
+        while let Some(key) = self.calls.due(now.mono) {
+            self.with_call(now, key, plane, |call, ctx| call.tick(ctx));
+        }
+        self.handle_events(now, plane);
+    }
+
+    /// The next message to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.core.endpoint.poll_transmit()
+    }
+
+    /// The next fact to keep. Facts are to be on disk before the messages that follow them are sent.
+    pub fn poll_fact(&mut self) -> Option<Fact> {
+        self.core.facts.pop_front()
+    }
+
+    /// Calls that are not over, those only winding up included.
+    pub fn live_calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// SIP transactions that are not over.
+    pub fn live_transactions(&self) -> usize {
+        self.core.endpoint.live()
+    }
+
+    /// Entries kept besides calls and transactions; 0 when both are 0, or something leaks.
+    pub fn live_references(&self) -> usize {
+        let core = &self.core;
+        core.tags.len() + core.server_txs.len() + core.client_txs.len() + self.sessions.len()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> SwitchCounters {
+        self.counters
+    }
+
+    /// What the SIP endpoint has counted.
+    pub fn sip_counters(&self) -> axbridge_sip::Counters {
+        self.core.endpoint.counters()
+    }
+
+    fn handle_events(&mut self, now: Now, plane: &mut dyn MediaPlane) {
+        while let Some(event) = self.core.endpoint.poll_event() {
+            match event {
+                Event::Request { tx, message, hop } => self.request(now, tx, message, hop, plane),
+                Event::Response { tx, message, hop } => {
+                    self.response(now, tx, &message, hop, plane)
+                }
+                Event::Ack { message, .. } => {
+                    if let Some(leg) = self.leg_of_request(&message) {
+                        self.with_call(now, leg.call, plane, |call, ctx| {
+                            call.acked(ctx, leg.side, &message)
+                        });
+                    }
+                }
+                Event::Cancel { invite, .. } => {
+                    if let Some(leg) = self.core.server_txs.get(&invite).copied() {
+                        self.with_call(now, leg.call, plane, |call, ctx| {
+                            call.cancelled(ctx, invite)
+                        });
+                    }
+                }
+                Event::ClientTimeout { tx } | Event::ClientTransportError { tx } => {
+                    if let Some(leg) = self.core.client_txs.remove(&tx) {
+                        self.with_call(now, leg.call, plane, |call, ctx| {
+                            call.unanswered(ctx, leg.side, tx)
+                        });
+                    }
+                }
+                // A refused caller that never acknowledges, or cannot be reached, is refused all the same.
+                Event::ServerTimeout { .. } | Event::ServerTransportError { .. } => {}
+            }
+        }
+    }
+
+    /// The leg that a request inside a dialog belongs to: by our tag, and by its Call-ID.
+    fn leg_of_request(&mut self, message: &Message) -> Option<LegKey> {
+        self.leg_of(message.to().tag()?, message.call_id())
+    }
+
+    fn leg_of(&mut self, our_tag: &[u8], call_id: &[u8]) -> Option<LegKey> {
+        let key = *self.core.tags.get(&Tag::parse(our_tag)?)?;
+        let leg = self.calls.get_mut(key.call)?.leg(key.side)?;
+        (*leg.call_id == *call_id).then_some(key)
+    }
+
+    fn response(
+        &mut self,
+        now: Now,
+        tx: ClientTx,
+        message: &Message,
+        hop: Hop,
+        plane: &mut dyn MediaPlane,
+    ) {
+        if message.status().is_some_and(|s| s >= 200) {
+            self.core.client_txs.remove(&tx);
+        }
+        let leg = message
+            .from()
+            .tag()
+            .and_then(|tag| self.leg_of(tag, message.call_id()));
+        if let Some(leg) = leg {
+            return self.with_call(now, leg.call, plane, |call, ctx| {
+                call.response(ctx, leg.side, tx, message, hop);
+            });
+        }
+        let accepted = message.status().is_some_and(|s| (200..300).contains(&s));
+        if accepted && *message.cseq_method() == Method::Invite {
+            // Another fork answers a call that is long over.
+            let from = message.header(Name::From).unwrap_or_default().to_vec();
+            let mut ctx = Ctx {
+                now,
+                core: &mut self.core,
+                plane,
+            };
+            progress::end_surplus(&mut ctx, &from, message, hop);
+        }
+    }
+
+    fn request(
+        &mut self,
+        now: Now,
+        tx: ServerTx,
+        message: Message,
+        hop: Hop,
+        plane: &mut dyn MediaPlane,
+    ) {
+        if message.to().tag().is_some() {
+            let Some(leg) = self.leg_of_request(&message) else {
+                return self.answer(now, tx, ResponseBuilder::new(481));
+            };
+            let is_invite = *message.cseq_method() == Method::Invite;
+            if is_invite {
+                self.core.server_txs.insert(tx, leg);
+            }
+            return self.with_call(now, leg.call, plane, |call, ctx| {
+                call.invites.extend(is_invite.then_some(tx));
+                call.request(ctx, leg.side, tx, &message);
+            });
+        }
+        let trunk = self.core.directory.snapshot().trunk_of(hop.remote).cloned();
+        let Some(trunk) = trunk else {
+            self.counters.strangers += 1;
+            return self.answer(now, tx, ResponseBuilder::new(403));
+        };
+        match message.cseq_method() {
+            Method::Invite => self.invite(now, tx, message, hop, trunk, plane),
+            Method::Options => self.answer(now, tx, compose::options_answer(!self.draining)),
+            Method::Bye | Method::Prack | Method::Update | Method::Info => {
+                self.answer(now, tx, ResponseBuilder::new(481));
+            }
+            Method::Other(_) => self.answer(now, tx, ResponseBuilder::new(501)),
+            _ => self.answer(
+                now,
+                tx,
+                ResponseBuilder::new(405).header(Name::Allow, compose::ALLOW),
+            ),
+        }
+    }
+
+    fn invite(
+        &mut self,
+        now: Now,
+        tx: ServerTx,
+        message: Message,
+        hop: Hop,
+        trunk: Arc<Trunk>,
+        plane: &mut dyn MediaPlane,
+    ) {
+        let incoming = match self.admit(tx, message, hop, trunk) {
+            Ok(incoming) => incoming,
+            Err(response) => {
+                self.counters.refused += 1;
+                return self.answer(now, tx, *response);
+            }
+        };
+        self.counters.calls += 1;
+        let key = self.calls.reserve();
+        let mut ctx = Ctx {
+            now,
+            core: &mut self.core,
+            plane,
+        };
+        let _ = ctx
+            .core
+            .endpoint
+            .respond(now.mono, tx, ResponseBuilder::new(100));
+        let call = Call::begin(&mut ctx, key, incoming);
+        self.sessions.insert(call.session.clone(), key);
+        self.calls.insert(call);
+        self.bury_if_over(key);
+    }
+
+    /// The checks before there is a call: each refusal is a plain response and leaves nothing behind.
+    fn admit(
+        &self,
+        tx: ServerTx,
+        message: Message,
+        hop: Hop,
+        trunk: Arc<Trunk>,
+    ) -> Result<Incoming, Box<ResponseBuilder>> {
+        let refuse = |status| Err(Box::new(ResponseBuilder::new(status)));
+        if message.max_forwards() == Some(0) {
+            return refuse(483);
+        }
+        if let Some(response) = compose::refusal_by_header(&trunk, &message) {
+            return Err(Box::new(response));
+        }
+        if message.contact().is_none() {
+            return refuse(400);
+        }
+        if trunk.prack == Prack::Required
+            && !message.supports("100rel")
+            && !message.requires("100rel")
+        {
+            return Err(Box::new(
+                ResponseBuilder::new(421).header(Name::Require, "100rel"),
+            ));
+        }
+        if self.draining || self.calls.len() >= self.core.config.calls_max {
+            let retry_after = self.core.config.sip.retry_after_s.to_string();
+            return Err(Box::new(
+                ResponseBuilder::new(503).header(Name::RetryAfter, retry_after),
+            ));
+        }
+        let called = message.uri().and_then(|uri| uri.subscriber());
+        let Some(x) = called.and_then(|user| trunk.numbers.normalise(&user).ok()) else {
+            return refuse(404);
+        };
+        let Some(app) = self.app_of(x) else {
+            return refuse(404);
+        };
+        let offered = match message.body() {
+            body if body.is_empty() => None,
+            body => match SessionDescription::parse(&body) {
+                Err(_) => return refuse(400),
+                Ok(d) if d.audio().is_none() => return refuse(488),
+                Ok(d) => Some(d),
+            },
+        };
+        Ok(Incoming {
+            trunk,
+            tx,
+            message,
+            hop,
+            x,
+            app,
+            offered,
+        })
+    }
+
+    fn app_of(&self, x: axbridge_numbering::Number) -> Option<Arc<App>> {
+        let info = self.core.directory.table.number(x)?;
+        self.core.directory.snapshot().apps.get(&info.app).cloned()
+    }
+
+    fn answer(&mut self, now: Now, tx: ServerTx, response: ResponseBuilder) {
+        let _ = self.core.endpoint.respond(now.mono, tx, response);
+    }
+
+    fn with_call(
+        &mut self,
+        now: Now,
+        key: CallKey,
+        plane: &mut dyn MediaPlane,
+        act: impl FnOnce(&mut Call, &mut Ctx<'_>),
+    ) {
+        let Some(call) = self.calls.get_mut(key) else {
+            return;
+        };
+        act(
+            call,
+            &mut Ctx {
+                now,
+                core: &mut self.core,
+                plane,
+            },
+        );
+        self.calls.reschedule(key);
+        self.bury_if_over(key);
+    }
+
+    fn bury_if_over(&mut self, key: CallKey) {
+        if !self.calls.get_mut(key).is_some_and(|call| call.is_over()) {
+            return;
+        }
+        let Some(call) = self.calls.remove(key) else {
+            return;
+        };
+        self.sessions.remove(&call.session);
+        for leg in std::iter::once(&call.a).chain(&call.b) {
+            self.core.tags.remove(&leg.tag);
+        }
+        for tx in &call.invites {
+            self.core.server_txs.remove(tx);
+        }
+    }
+}
+
+impl Call {
+    /// Ends the call on someone's wish. False when it is over already.
+    fn stop(&mut self, ctx: &mut Ctx<'_>, by: StoppedBy) -> bool {
+        if self.story.ending().is_some() {
+            return false;
+        }
+        let ending = match by {
+            StoppedBy::Operator => Ending::StoppedByOperator,
+            StoppedBy::Application if self.story.is_answered() => Ending::StoppedByApplication,
+            StoppedBy::Application => Ending::StoppedBeforeAnswer,
+        };
+        self.end(ctx, ending);
+        true
+    }
+}

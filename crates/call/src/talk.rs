@@ -1,0 +1,106 @@
+//! While two people talk: the notice of the recording, the recording, the warning, the end.
+
+use std::time::Duration;
+
+use axbridge_media::{Command, Layout, Side};
+
+use crate::call::{Call, Phase};
+use crate::core::Ctx;
+use crate::directory::RecordLayout;
+use crate::sound::{Purpose, Recording};
+
+impl Call {
+    /// The callee has answered: time counts from here.
+    pub fn talk_begins(&mut self, ctx: &mut Ctx<'_>) {
+        if !matches!(self.phase, Phase::Talking) {
+            return;
+        }
+        self.sound.command(ctx, Command::WatchMedia(true));
+        let Some(plan) = &self.plan else { return };
+        let records = self.records(plan);
+        let (minutes, warn_before_s) = (plan.policy.max_duration_min, plan.policy.warn_before_s);
+        if records {
+            self.announce_recording(ctx);
+        }
+        if minutes > 0 {
+            self.limit(ctx, minutes, warn_before_s);
+        }
+    }
+
+    /// Arms the cut and the warning before it.
+    fn limit(&mut self, ctx: &mut Ctx<'_>, minutes: u16, warn_before_s: u16) {
+        let minute = ctx.core.config.minute;
+        let length = minute * u32::from(minutes);
+        let before = minute * u32::from(warn_before_s) / 60;
+        self.deadlines.cut = Some(ctx.now.mono + length);
+        match length.checked_sub(before) {
+            None | Some(Duration::ZERO) => self.warn(ctx),
+            Some(until) => self.deadlines.warn = Some(ctx.now.mono + until),
+        }
+    }
+
+    /// Plays the last-minute voice to both.
+    pub fn warn(&mut self, ctx: &mut Ctx<'_>) {
+        let name = self
+            .plan
+            .as_ref()
+            .and_then(|p| p.policy.last_min_voice.clone());
+        let Some(prompt) = self.prompt(name.as_ref()) else {
+            return;
+        };
+        for side in [Side::A, Side::B] {
+            self.sound
+                .play(ctx, side, prompt.clone(), Purpose::LastMinute);
+        }
+    }
+
+    /// The notice comes first, to both; recording begins when both have heard it.
+    fn announce_recording(&mut self, ctx: &mut Ctx<'_>) {
+        let name = self
+            .plan
+            .as_ref()
+            .and_then(|p| p.policy.record_hint_tone.clone());
+        let Some(prompt) = self.prompt(name.as_ref()) else {
+            return self.start_recording(ctx);
+        };
+        self.sound.recording = Recording::AfterHint;
+        for side in [Side::A, Side::B] {
+            self.sound
+                .play(ctx, side, prompt.clone(), Purpose::RecordHint);
+        }
+    }
+
+    fn start_recording(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(plan) = &self.plan else { return };
+        let object = ctx.core.ids.recording(ctx.now);
+        let stem = format!("{}/{object}", plan.app.id.0).into();
+        let layout = match plan.app.layout {
+            RecordLayout::Mono => Layout::Mono,
+            RecordLayout::Stereo => Layout::Stereo,
+        };
+        self.sound.recording = Recording::Running;
+        let fact = self.story.recording_started(ctx.now.wall_ms, object);
+        ctx.core.tell(fact);
+        self.sound
+            .command(ctx, Command::StartRecord { stem, layout });
+    }
+
+    /// A prompt is over.
+    pub fn play_done(&mut self, ctx: &mut Ctx<'_>, side: Side, token: u32) {
+        match self.sound.done(ctx, side, token) {
+            Some(Purpose::Refusal) => {
+                if let Phase::Refusing(ending) = self.phase {
+                    self.end(ctx, ending);
+                }
+            }
+            Some(Purpose::PreVoice) => self.ring_back_if_silent(ctx),
+            Some(Purpose::RecordHint) => {
+                let heard = !self.sound.has(Purpose::RecordHint);
+                if heard && self.sound.recording == Recording::AfterHint {
+                    self.start_recording(ctx);
+                }
+            }
+            Some(Purpose::LastMinute) | None => {}
+        }
+    }
+}
