@@ -131,6 +131,21 @@ impl Wheel {
     /// Moves the wheel to `now` and hands out one key that is due, if any; call until `None`.
     /// The key has no deadline afterwards. A `now` in the past changes nothing.
     pub fn expire(&mut self, now: Tick) -> Option<u32> {
+        let slot = self.turn_to(now)?;
+        let key = self.heads[slot];
+        self.unlink(key);
+        self.armed -= 1;
+        Some(key)
+    }
+
+    /// Moves the wheel to `now`, or to the first deadline on the way. To be called before a deadline is set, so that
+    /// [`Wheel::next`] is not reckoned from a moment long past.
+    pub fn turn(&mut self, now: Tick) {
+        self.turn_to(now);
+    }
+
+    /// Gives the slot of level 0 that is due at `now`, at which the wheel then stands.
+    fn turn_to(&mut self, now: Tick) -> Option<usize> {
         let now = Tick(now.0.min(RANGE_MS)).max(self.now);
         while let Some((level, slot)) = self.first_slot() {
             let begin = self.slot_begin(level, slot);
@@ -138,11 +153,8 @@ impl Wheel {
                 break;
             }
             self.now = begin.max(self.now);
-            let key = self.heads[level * SLOTS + slot];
             if level == 0 {
-                self.unlink(key);
-                self.armed -= 1;
-                return Some(key);
+                return Some(slot);
             }
             self.deal_down(level, slot);
         }
@@ -277,6 +289,22 @@ mod tests {
             steps += 1;
         }
         assert_eq!(fired, 2_000);
+    }
+
+    #[test]
+    fn turning_fires_nothing_and_stops_at_a_deadline() {
+        let mut wheel = Wheel::new();
+        wheel.set(1, Tick(32_000));
+        wheel.turn(Tick(21_000));
+        wheel.set(2, Tick(21_500));
+        assert!(
+            wheel.next() > Some(Tick(21_000)),
+            "not reckoned from the beginning"
+        );
+        wheel.turn(Tick(90_000));
+        assert_eq!(wheel.next(), Some(Tick(21_500)));
+        assert_eq!(drain(&mut wheel, 31_999), [2]);
+        assert_eq!(drain(&mut wheel, 32_000), [1]);
     }
 
     #[test]

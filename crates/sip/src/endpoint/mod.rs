@@ -340,6 +340,8 @@ impl Endpoint {
 
     /// The tick that has not passed: for what is to be set, so that no timer is early.
     fn tick_up(&mut self, now: Instant) -> Tick {
+        let tick = self.tick_down(now);
+        self.wheel.turn(tick);
         Tick(self.since_epoch(now).as_nanos().div_ceil(1_000_000) as u64)
     }
 
