@@ -11,6 +11,7 @@ pub mod inband;
 pub mod leg;
 pub mod prompt;
 pub mod recorder;
+mod rng;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
@@ -24,5 +25,8 @@ pub use dtmf::Digit;
 pub use leg::{Direction, Negotiated, Side};
 pub use prompt::{Prompt, PromptError};
 pub use recorder::RecordOut;
-pub use session::{Command, Event, Layout, PlayEnd, RecordingEvent};
+pub use session::{
+    Command, Event, Layout, PlayEnd, RecordingEvent, RelayOut, Session, SessionConfig, Transmit,
+    TransmitKind,
+};
 pub use stats::{LegStats, Stats};

@@ -1,8 +1,8 @@
 //! SDP (RFC 8866) and offer/answer (RFC 3264, RFC 6337) for one audio stream.
 //!
 //! Reading is tolerant: what does not concern the audio stream is skipped. Writing is strict and starts from types: no
-//! line, name or value of the other side's text is ever copied into what this module writes for a leg, apart
-//! from the short words of a refused media line, which go back to the leg they came from.
+//! line, name or value of a peer's text is ever copied into what this module writes; even the words of a refused media
+//! line come from a list of ours.
 //!
 //! A leg's side of the talk is a [`LocalMedia`]. Our offer: [`offer`], then [`read_answer`]. The peer's offer:
 //! [`SessionDescription::parse`], then [`answer`].

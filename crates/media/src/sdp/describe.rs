@@ -25,11 +25,27 @@ pub(super) enum NoAudio {
 }
 
 /// A media line as far as it must be echoed when refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct MediaLine {
-    pub(super) kind: String,
-    pub(super) proto: String,
-    pub(super) format: String,
+    pub(super) kind: &'static str,
+    pub(super) proto: &'static str,
+    pub(super) format: Format,
+}
+
+/// The first format of a refused line; its meaning is gone with the port, but the grammar wants one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Number(u8),
+    Word(&'static str),
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(pt) => write!(f, "{pt}"),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
 }
 
 impl SessionDescription {

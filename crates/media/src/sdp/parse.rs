@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::from_utf8;
 
-use super::describe::{AudioStream, MediaLine, NoAudio, SessionDescription};
+use super::describe::{AudioStream, Format, MediaLine, NoAudio, SessionDescription};
 use super::{BYTES_MAX, FORMATS_MAX, MEDIA_MAX, SdpError};
 use crate::codec::{Codec, CodecSpec, DtmfSpec, PT_MAX};
 use crate::leg::Direction;
@@ -364,18 +364,48 @@ impl Section<'_> {
     }
 
     fn echo(&self) -> MediaLine {
+        let format = self.formats.first().copied().unwrap_or("0");
         MediaLine {
-            kind: word(self.kind, "application"),
-            proto: word(self.proto, "RTP/AVP"),
-            format: word(self.formats.first().unwrap_or(&"0"), "0"),
+            kind: known(KINDS, self.kind).unwrap_or("application"),
+            proto: known(PROTOCOLS, self.proto).unwrap_or("RTP/AVP"),
+            format: match known(FORMATS, format) {
+                Some(word) => Format::Word(word),
+                None => Format::Number(format.parse().unwrap_or(0)),
+            },
         }
     }
 }
 
-/// A short protocol word as it stands; anything longer, odd or with room for a telephone number is replaced.
-fn word(raw: &str, instead: &str) -> String {
-    let digits = raw.bytes().filter(u8::is_ascii_digit).count();
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'.' | b'_');
-    let keep = raw.len() <= 32 && digits <= 5 && raw.bytes().all(is_plain);
-    (if keep { raw } else { instead }).to_owned()
+/// Media types (RFC 8866 §8.2.1).
+const KINDS: &[&str] = &["audio", "video", "text", "application", "message", "image"];
+/// Transports that real offers carry beside the voice (IANA registry).
+const PROTOCOLS: &[&str] = &[
+    "RTP/AVP",
+    "RTP/SAVP",
+    "RTP/AVPF",
+    "RTP/SAVPF",
+    "UDP/TLS/RTP/SAVP",
+    "UDP/TLS/RTP/SAVPF",
+    "TCP/RTP/AVP",
+    "TCP/RTP/SAVP",
+    "udptl",
+    "UDP/TLS/UDPTL",
+    "TCP",
+    "UDP",
+    "TCP/MSRP",
+    "TCP/TLS/MSRP",
+    "TCP/BFCP",
+    "TCP/TLS/BFCP",
+    "UDP/BFCP",
+    "UDP/TLS/BFCP",
+    "DTLS/SCTP",
+    "UDP/DTLS/SCTP",
+    "TCP/DTLS/SCTP",
+];
+/// Formats that are words.
+const FORMATS: &[&str] = &["t38", "webrtc-datachannel", "*"];
+
+/// The word as we spell it: what is echoed of a refused line comes from here, not from the peer's text.
+fn known(words: &[&'static str], raw: &str) -> Option<&'static str> {
+    words.iter().find(|w| w.eq_ignore_ascii_case(raw)).copied()
 }

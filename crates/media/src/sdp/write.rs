@@ -87,7 +87,7 @@ impl LocalMedia {
         self.lines = media
             .iter()
             .enumerate()
-            .map(|(index, line)| (index != used).then(|| line.clone()))
+            .map(|(index, line)| (index != used).then_some(*line))
             .collect();
     }
 
