@@ -1,8 +1,26 @@
-//! Who may reach whom through which X: the binding table and route resolution.
+//! Who may reach whom through which X: the lock-free binding table and route resolution.
+//!
+//! [`Table`] is a view of the store, filled at the start and followed up by [`Table::publish_axb`] and
+//! [`Table::withdraw_axb`] after each commit. It knows nothing of SIP, of files or of the clock: the
+//! moment of a lookup is an argument.
+//!
+//! Inside, from the bottom: `bucket` (entries behind a version counter, all atomics, no unsafe code),
+//! `array` (open addressing over buckets), `shard` (two arrays that grow by exchange, one writer at a
+//! time), `table` (64 shards chosen by X, and beside them the interned policies and the user data).
 #![forbid(unsafe_code)]
 
+mod array;
+mod bucket;
+#[cfg(test)]
+mod bucket_loom;
+mod chunks;
+mod entry;
+mod hash;
+mod policies;
+mod shard;
 mod table;
 mod types;
+mod user_data;
 
 pub use table::Table;
 pub use types::{

@@ -1,185 +1,355 @@
-//! The first table: right, behind one lock. It keeps its face when the lock-free one replaces it.
+//! The table: every number and binding, read on the call path.
+//!
+//! Reading takes no lock, waits for no writer except while the very bucket that it reads is being
+//! written (some nanoseconds), and allocates nothing. Writers exclude each other for each shard.
+//!
+//! What a reader may rely on:
+//! - after `publish_axb` or `withdraw_axb` has returned, every later `route` sees it;
+//! - a direction is old or new, never a mixture, and a direction that stands before and after a change
+//!   of its binding is never missing in between;
+//! - a binding is not served from its expiry on, swept or not.
 
+use crate::entry::{Direction, direction_key, number_key, unpack_number};
+use crate::hash::Hash;
+use crate::policies::Policies;
+use crate::shard::{Shard, Writer};
 use crate::types::{
     Axb, Expired, NumberInfo, NumberStatus, Policy, PolicyId, PublishError, Refusal, Route,
     RouteKind, Stats, SubscriptionId, Swept,
 };
+use crate::user_data::UserData;
 use axbridge_numbering::Number;
-use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use parking_lot::Mutex;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// Every number and binding, read on the call path.
-#[derive(Debug, Default)]
+/// A power of two. More shards make the rebuilding of one shorter and the empty table larger.
+const SHARDS: usize = 64;
+/// The sweep lets other writers of the shard in after this many buckets.
+const BUCKETS_AT_ONCE: usize = 64;
+const DIRECTIONS_PER_BUCKET: usize = 5;
+/// A side table is read again when the binding was withdrawn between the two reads; each time a writer has
+/// been at it. Nobody meets this limit; it is here so that no defect can make a call spin for ever.
+const SIDE_TRIES: usize = 1_000;
+
+/// Every number and binding, read on the call path; see the module's text for what is promised.
 pub struct Table {
-    inner: RwLock<Inner>,
+    hash: Hash,
+    shards: Box<[Shard]>,
+    policies: Policies,
+    user_data: UserData,
+    sweep: Mutex<Cursor>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    numbers: HashMap<Number, NumberInfo>,
-    bindings: BTreeMap<SubscriptionId, Axb>,
-    keys: HashMap<(Number, Number), SubscriptionId>,
-    policies: Vec<Arc<Policy>>,
-}
-
-impl Inner {
-    fn remove(&mut self, subscription: SubscriptionId) -> Option<Axb> {
-        let old = self.bindings.remove(&subscription)?;
-        self.keys.remove(&(old.x, old.a));
-        self.keys.remove(&(old.x, old.b));
-        Some(old)
-    }
+#[derive(Copy, Clone, Default)]
+struct Cursor {
+    shard: usize,
+    bucket: usize,
 }
 
 impl Table {
     /// A table with room for this many directions (two for each AXB binding), hashed with a random seed.
     pub fn with_capacity(directions: usize) -> Table {
-        Table::with_seed(directions, 0)
+        Table::with_seed(directions, RandomState::new().hash_one(directions))
     }
 
-    /// The same with a given hash seed, for runs that must repeat.
-    pub fn with_seed(_directions: usize, _seed: u64) -> Table {
-        Table::default()
+    /// The same with a given hash seed, for runs that must repeat. The seed has no influence on what is
+    /// answered, only on the order in which the sweep finds things.
+    pub fn with_seed(directions: usize, seed: u64) -> Table {
+        let for_each = directions.div_ceil(SHARDS);
+        Table {
+            hash: Hash::new(seed),
+            shards: (0..SHARDS).map(|_| Shard::new(for_each)).collect(),
+            policies: Policies::new(),
+            user_data: UserData::new(),
+            sweep: Mutex::default(),
+        }
     }
 
     /// Adds or replaces a private number.
     pub fn set_number(&self, x: Number, info: NumberInfo) {
-        self.inner.write().numbers.insert(x, info);
+        self.writer(x).set_number(x, &info);
     }
 
-    /// Takes a private number out; its bindings stay and are unreachable. Says whether it was there.
+    /// Takes a private number out; its bindings stay, unreachable. Says whether it was there.
     pub fn remove_number(&self, x: Number) -> bool {
-        self.inner.write().numbers.remove(&x).is_some()
+        self.writer(x).remove_number(x)
     }
 
     /// What X is.
     pub fn number(&self, x: Number) -> Option<NumberInfo> {
-        self.inner.read().numbers.get(&x).copied()
+        let hash = self.hash.of_number(x);
+        self.shard(hash)
+            .read()
+            .numbers
+            .find(hash, number_key(x))
+            .map(unpack_number)
     }
 
     /// Inserts the binding, or replaces the one of the same subscription.
+    ///
+    /// A party is at most once on an X: if A or B has another binding there (an expired one that the
+    /// sweep has not met, say), that one is taken out whole.
     pub fn publish_axb(&self, axb: &Axb) -> Result<(), PublishError> {
         if axb.a == axb.b {
             return Err(PublishError::SameParty);
         }
-        let mut inner = self.inner.write();
-        inner.remove(axb.subscription);
+        let mut writer = self.writer(axb.x);
+        let (policy, user_data) = self.acquire_side_data(axb)?;
+        let old = writer.binding(axb.subscription);
         for party in [axb.a, axb.b] {
-            if let Some(other) = inner.keys.get(&(axb.x, party)).copied() {
-                inner.remove(other);
+            if let Some(other) = writer.direction(axb.x, party)
+                && other.subscription != axb.subscription
+            {
+                self.withdraw(&mut writer, &other);
             }
-            inner.keys.insert((axb.x, party), axb.subscription);
         }
-        inner.bindings.insert(axb.subscription, axb.clone());
-        if !inner.policies.iter().any(|policy| **policy == axb.policy) {
-            inner.policies.push(Arc::new(axb.policy.clone()));
+        let side = |caller, callee, caller_is_a| Direction {
+            x: axb.x,
+            caller,
+            callee,
+            expires_at_ms: axb.expires_at_ms,
+            policy,
+            kind: RouteKind::Axb,
+            direction: axb.direction,
+            caller_is_a,
+            subscription: axb.subscription,
+            user_data,
+        };
+        writer.publish(
+            old.as_ref(),
+            &[side(axb.a, axb.b, true), side(axb.b, axb.a, false)],
+        );
+        if let Some(old) = old {
+            self.release_side_data(&old);
         }
         Ok(())
     }
 
     /// Takes a binding out; both directions are gone on return. Says whether it was there.
     pub fn withdraw_axb(&self, x: Number, subscription: SubscriptionId) -> bool {
-        let mut inner = self.inner.write();
-        inner
-            .bindings
-            .get(&subscription)
-            .is_some_and(|axb| axb.x == x)
-            && inner.remove(subscription).is_some()
+        let mut writer = self.writer(x);
+        let Some(binding) = writer
+            .binding(subscription)
+            .filter(|binding| binding.x == x)
+        else {
+            return false;
+        };
+        self.withdraw(&mut writer, &binding);
+        writer.shrink_if_sparse();
+        true
     }
 
     /// Where a call from `caller` to `x` goes at this moment.
+    #[inline]
     pub fn route(&self, x: Number, caller: Number, wall_ms: u64) -> Result<Route, Refusal> {
-        self.route_with_policy(x, caller, wall_ms)
-            .map(|(route, _)| route)
+        self.resolve(x, caller, wall_ms, |_| Some(()))
+            .map(|(route, ())| route)
     }
 
-    /// The same with the binding's policy, which is certainly the one of this route.
+    /// The same together with the policy that the binding has at that moment.
     pub fn route_with_policy(
         &self,
         x: Number,
         caller: Number,
         wall_ms: u64,
     ) -> Result<(Route, Arc<Policy>), Refusal> {
-        let inner = self.inner.read();
-        let Some(info) = inner.numbers.get(&x) else {
-            return Err(Refusal::UnknownNumber);
-        };
-        let app = info.app;
-        if info.status != NumberStatus::Normal {
-            return Err(Refusal::NumberUnusable { app });
-        }
-        let axb = inner
-            .keys
-            .get(&(x, caller))
-            .and_then(|id| inner.bindings.get(id));
-        let Some(axb) = axb.filter(|axb| axb.expires_at_ms.is_none_or(|at| wall_ms < at)) else {
-            return Err(Refusal::NoBinding { app });
-        };
-        let caller_is_a = caller == axb.a;
-        let (subscription, user_data) = (axb.subscription, axb.user_data.clone());
-        if !axb.direction.allows(caller_is_a) {
-            return Err(Refusal::WrongDirection {
-                app,
-                subscription,
-                user_data,
-            });
-        }
-        let index = inner
-            .policies
-            .iter()
-            .position(|policy| **policy == axb.policy)
-            .unwrap_or(0);
-        let route = Route {
-            app,
-            trunk: info.trunk,
-            kind: RouteKind::Axb,
-            callee: if caller_is_a { axb.b } else { axb.a },
-            display: x,
-            caller_is_a,
-            subscription,
-            policy: PolicyId(index as u32),
-            user_data,
-        };
-        Ok((route, inner.policies[index].clone()))
+        self.resolve(x, caller, wall_ms, |id| self.policies.get(id))
     }
 
-    /// The policy of a route; none when the last binding that used it is gone meanwhile.
+    /// The policy of a route; none when the last binding that used it is long gone.
     pub fn policy(&self, id: PolicyId) -> Option<Arc<Policy>> {
-        self.inner.read().policies.get(id.0 as usize).cloned()
+        self.policies.get(id)
     }
 
-    /// Takes expired bindings out, looking at no more than about `budget` directions.
+    /// Takes expired bindings out, looking at no more than about `budget` directions, and goes on next
+    /// time where it stopped. A binding is reported once.
     pub fn sweep(&self, wall_ms: u64, budget: usize) -> Swept {
-        let mut inner = self.inner.write();
-        let due: Vec<Expired> = inner
-            .bindings
-            .values()
-            .filter(|axb| axb.expires_at_ms.is_some_and(|at| at <= wall_ms))
-            .map(|axb| Expired {
-                subscription: axb.subscription,
-                x: axb.x,
-            })
-            .take(budget.max(1))
-            .collect();
-        for expired in &due {
-            inner.remove(expired.subscription);
+        let mut cursor = self.sweep.lock();
+        let mut swept = Swept::default();
+        let mut buckets = budget.div_ceil(DIRECTIONS_PER_BUCKET).max(1);
+        while buckets > 0 && !swept.wrapped {
+            let writer = self.shards[cursor.shard].write(&self.hash);
+            let step = buckets.min(BUCKETS_AT_ONCE);
+            buckets -= step;
+            swept.wrapped = self.sweep_some(writer, &mut cursor, step, wall_ms, &mut swept.expired);
         }
-        Swept {
-            wrapped: due.len() < budget,
-            expired: due,
+        swept
+    }
+
+    /// How full the table is. Takes every shard's lock in turn: not for the call path.
+    pub fn stats(&self) -> Stats {
+        let (policies, policy_bytes) = self.policies.size();
+        let (user_data, user_data_bytes) = self.user_data.size();
+        let empty = Stats {
+            policies,
+            user_data,
+            bytes: size_of::<Table>() + policy_bytes + user_data_bytes,
+            ..Stats::default()
+        };
+        self.shards.iter().fold(empty, |sum, shard| {
+            let fill = shard.write(&self.hash).fill();
+            Stats {
+                numbers: sum.numbers + fill.numbers,
+                bindings: sum.bindings + fill.bindings,
+                directions: sum.directions + fill.directions,
+                direction_slots: sum.direction_slots + fill.slots,
+                bytes: sum.bytes + fill.bytes,
+                ..sum
+            }
+        })
+    }
+
+    #[inline(always)]
+    fn resolve<T>(
+        &self,
+        x: Number,
+        caller: Number,
+        wall_ms: u64,
+        policy_of: impl Fn(PolicyId) -> Option<T>,
+    ) -> Result<(Route, T), Refusal> {
+        let hash_x = self.hash.of_number(x);
+        let hash = self.hash.of_direction(x, caller);
+        for _ in 0..SIDE_TRIES {
+            let (info, words) = {
+                let snapshot = self.shard(hash_x).read();
+                // Both before either is judged: their cache misses overlap.
+                let words = snapshot.directions.find(hash, direction_key(x, caller));
+                (snapshot.numbers.find(hash_x, number_key(x)), words)
+            };
+            let info = unpack_number(info.ok_or(Refusal::UnknownNumber)?);
+            let app = info.app;
+            if info.status != NumberStatus::Normal {
+                return Err(Refusal::NumberUnusable { app });
+            }
+            let side = words
+                .and_then(Direction::unpack)
+                .filter(|side| !side.is_expired(wall_ms));
+            let Some(side) = side else {
+                return Err(Refusal::NoBinding { app });
+            };
+            let user_data = match side.user_data {
+                0 => None,
+                handle => match self.user_data.get(handle, side.subscription) {
+                    None => continue,
+                    text => text,
+                },
+            };
+            let subscription = side.subscription;
+            if !side.direction.allows(side.caller_is_a) {
+                return Err(Refusal::WrongDirection {
+                    app,
+                    subscription,
+                    user_data,
+                });
+            }
+            let Some(policy) = policy_of(side.policy) else {
+                continue;
+            };
+            let route = Route {
+                app,
+                trunk: info.trunk,
+                kind: side.kind,
+                callee: side.callee,
+                display: x,
+                caller_is_a: side.caller_is_a,
+                subscription,
+                policy: side.policy,
+                user_data,
+            };
+            return Ok((route, policy));
+        }
+        // Only a defect leads here; to refuse is safe.
+        Err(self
+            .number(x)
+            .map_or(Refusal::UnknownNumber, |info| Refusal::NoBinding {
+                app: info.app,
+            }))
+    }
+
+    /// Sweeps up to `buckets` of the cursor's shard. Says whether that was the end of the table.
+    fn sweep_some(
+        &self,
+        mut writer: Writer<'_>,
+        cursor: &mut Cursor,
+        buckets: usize,
+        wall_ms: u64,
+        expired: &mut Vec<Expired>,
+    ) -> bool {
+        let end = (cursor.bucket + buckets).min(writer.bucket_count());
+        for bucket in cursor.bucket..end {
+            for side in writer.directions_in(bucket) {
+                // The other side of a binding swept just now may stand in this bucket, too.
+                let still_there = writer
+                    .direction(side.x, side.caller)
+                    .is_some_and(|now| now.subscription == side.subscription);
+                if side.is_expired(wall_ms) && still_there {
+                    self.withdraw(&mut writer, &side);
+                    expired.push(Expired {
+                        subscription: side.subscription,
+                        x: side.x,
+                    });
+                }
+            }
+        }
+        cursor.bucket = end;
+        if end < writer.bucket_count() {
+            return false;
+        }
+        writer.shrink_if_sparse();
+        *cursor = Cursor {
+            shard: (cursor.shard + 1) % self.shards.len(),
+            bucket: 0,
+        };
+        cursor.shard == 0
+    }
+
+    fn withdraw(&self, writer: &mut Writer<'_>, side: &Direction) {
+        writer.withdraw(side);
+        self.release_side_data(side);
+    }
+
+    /// One policy and one text for both directions of a binding.
+    fn acquire_side_data(&self, axb: &Axb) -> Result<(PolicyId, u32), PublishError> {
+        let policy = self
+            .policies
+            .acquire(&axb.policy)
+            .ok_or(PublishError::TooManyPolicies)?;
+        let Some(text) = &axb.user_data else {
+            return Ok((policy, 0));
+        };
+        match self.user_data.put(axb.subscription, text) {
+            Some(handle) => Ok((policy, handle)),
+            None => {
+                self.policies.release(policy);
+                Err(PublishError::TooManyUserData)
+            }
         }
     }
 
-    /// How full the table is.
-    pub fn stats(&self) -> Stats {
-        let inner = self.inner.read();
-        Stats {
-            numbers: inner.numbers.len(),
-            bindings: inner.bindings.len(),
-            directions: inner.keys.len(),
-            policies: inner.policies.len(),
-            ..Stats::default()
-        }
+    /// After the directions are changed or gone, never before: a reader that still holds an old one must
+    /// find its text or see that it is no longer its own.
+    fn release_side_data(&self, side: &Direction) {
+        self.policies.release(side.policy);
+        self.user_data.release(side.user_data);
+    }
+
+    fn writer(&self, x: Number) -> Writer<'_> {
+        self.shard(self.hash.of_number(x)).write(&self.hash)
+    }
+
+    #[inline(always)]
+    fn shard(&self, hash_x: u64) -> &Shard {
+        // The number of shards is a power of two.
+        &self.shards[hash_x as usize & (self.shards.len() - 1)]
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

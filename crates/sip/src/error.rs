@@ -118,7 +118,7 @@ pub struct Reject {
     pub fault: Fault,
     /// Method of the request line; never ACK.
     pub method: Method,
-    /// Every Via value in order; at least one, and the first can be read as a [`crate::Via`].
+    /// The Via elements in order that can be read as a [`crate::Via`]; the top one is among them.
     pub vias: SmallVec<[Bytes; 2]>,
     /// The From value.
     pub from: Option<Bytes>,

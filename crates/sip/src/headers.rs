@@ -123,10 +123,14 @@ fn header_params(v: &[u8]) -> Result<Params<'_>, HeaderError> {
         return Err(HeaderError);
     }
     let params = Params::after_semicolon(v);
-    if params.raw().is_empty() || params.iter().any(|(name, _)| !scan::is_token(name)) {
+    if params.raw().is_empty() || !params_are_named(params) {
         return Err(HeaderError);
     }
     Ok(params)
+}
+
+fn params_are_named(params: Params<'_>) -> bool {
+    params.iter().all(|(name, _)| scan::is_token(name))
 }
 
 /// Undoes `\` escapes of a quoted string.
@@ -175,7 +179,8 @@ impl<'a> Via<'a> {
         let raw = trim(element);
         let (protocol, rest) = until(raw, b'/')?;
         let (version, rest) = until(rest, b'/')?;
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+        // The version is left open: a 505 is owed to whoever speaks another one.
+        if !protocol.eq_ignore_ascii_case(b"SIP") || !scan::is_token(version) {
             return Err(HeaderError);
         }
         let rest = trim_start(rest);
@@ -195,8 +200,13 @@ impl<'a> Via<'a> {
             transport,
             host,
             port,
-            params: header_params(&rest[end..])?,
+            params: Params::after_semicolon(&rest[end..]),
         })
+    }
+
+    /// False if a parameter has no proper name (`;;`). Such a Via is enough to answer by, not to serve.
+    pub(crate) fn is_strict(&self) -> bool {
+        params_are_named(self.params)
     }
 
     /// The whole element as received.
@@ -278,7 +288,9 @@ impl<'a> Via<'a> {
         let head = self.raw.len() - self.params_text_len();
         out.extend_from_slice(trim(&self.raw[..head]));
         for (name, value) in self.params {
-            if name.eq_ignore_ascii_case(b"received") || name.eq_ignore_ascii_case(b"rport") {
+            let ours =
+                name.eq_ignore_ascii_case(b"received") || name.eq_ignore_ascii_case(b"rport");
+            if ours || name.is_empty() {
                 continue;
             }
             out.push(b';');
@@ -289,8 +301,10 @@ impl<'a> Via<'a> {
             }
         }
         let asked = self.rport().is_some();
-        if asked || self.host_ip() != Some(remote.ip()) {
-            out.extend_from_slice(format!(";received={}", remote.ip()).as_bytes());
+        // A dual-stack socket shows an IPv4 peer as a mapped address; the peer knows itself by the IPv4 one.
+        let ip = remote.ip().to_canonical();
+        if asked || self.host_ip() != Some(ip) {
+            out.extend_from_slice(format!(";received={ip}").as_bytes());
         }
         if asked {
             out.extend_from_slice(format!(";rport={}", remote.port()).as_bytes());

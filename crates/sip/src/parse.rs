@@ -287,10 +287,12 @@ impl Draft<'_> {
         };
         let vias: SmallVec<[Bytes; 2]> = lines(Name::Via)
             .flat_map(Elements::new)
-            .filter(|v| !v.is_empty())
-            .map(|v| self.head().slice_ref(v))
+            .enumerate()
+            .take_while(|(n, v)| *n > 0 || Via::parse(v).is_ok())
+            .filter(|(_, v)| Via::parse(v).is_ok())
+            .map(|(_, v)| self.head().slice_ref(v))
             .collect();
-        if vias.first().is_none_or(|v| Via::parse(v).is_err()) {
+        if vias.is_empty() {
             return ParseError::Drop(DropReason::NoVia(fault));
         }
         let first = |name| {
@@ -330,7 +332,11 @@ fn once<'a>(seen: &mut Option<&'a [u8]>, value: &'a [u8], fault: Fault) -> Resul
 /// The first Via must be readable, for it is ours to answer by; of the others only that they are there.
 fn check_vias(value: &[u8], count: &mut usize) -> Result<(), Fault> {
     for element in Elements::new(value) {
-        if element.is_empty() || (*count == 0 && Via::parse(element).is_err()) {
+        let good = match count {
+            0 => Via::parse(element).is_ok_and(|via| via.is_strict()),
+            _ => !element.is_empty(),
+        };
+        if !good {
             return Err(Fault::Via);
         }
         *count += 1;

@@ -1,6 +1,7 @@
 //! A URI as a view over received bytes: `sip:`, `sips:`, `tel:`, and any other scheme kept opaque.
 
 use crate::scan::{self, trim};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -249,6 +250,17 @@ fn is_host_byte(b: u8) -> bool {
 }
 
 fn parse_v6(v: &[u8]) -> Option<Ipv6Addr> {
+    // No address is longer than 45 characters; zone identifiers are not allowed here.
+    if v.len() > 46 {
+        return None;
+    }
+    if let Some(at) = v.windows(3).position(|w| w == b":::") {
+        // RFC 5118 §4.10: the grammar of RFC 3261 could be read as asking for three colons before an
+        // embedded IPv4 address; both are to be understood.
+        let mut fixed: SmallVec<[u8; 64]> = SmallVec::from_slice(&v[..at]);
+        fixed.extend_from_slice(&v[at + 1..]);
+        return std::str::from_utf8(&fixed).ok()?.parse().ok();
+    }
     std::str::from_utf8(v).ok()?.parse().ok()
 }
 

@@ -1,0 +1,154 @@
+//! The schema, as numbered migrations. `user_version` of the file is the number of the last one applied.
+
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+
+/// One step each, never edited once released: a change is a new step at the end.
+const MIGRATIONS: &[&str] = &[V1];
+
+/// Why the keys are what they are:
+/// - subscriptions are UUID v7, so the primary key of `bindings` grows at its right edge;
+/// - `binding_parties` starts with the party: it answers "is this party on that X" (uniqueness) and
+///   "on which X is this party" (choice of a free X) with one tree;
+/// - policies are interned: a million bindings share a handful of rules;
+/// - `numbers.pairs` is kept with every bind so that the limit costs no count.
+const V1: &str = "
+CREATE TABLE apps(
+  id INTEGER PRIMARY KEY, app_key TEXT NOT NULL UNIQUE, secret TEXT NOT NULL, sp_id TEXT NOT NULL,
+  mode TEXT NOT NULL, status TEXT NOT NULL, recording INTEGER NOT NULL, pairs_max INTEGER NOT NULL,
+  settings TEXT NOT NULL, created_at INTEGER NOT NULL, changed_at INTEGER NOT NULL);
+CREATE TABLE numbers(
+  x INTEGER PRIMARY KEY, app INTEGER NOT NULL REFERENCES apps(id), area TEXT, province TEXT,
+  status INTEGER NOT NULL, cause INTEGER, trunk INTEGER NOT NULL, pairs INTEGER NOT NULL DEFAULT 0,
+  changed_at INTEGER NOT NULL);
+CREATE INDEX numbers_app ON numbers(app, x);
+CREATE TABLE number_areas(prefix TEXT PRIMARY KEY, area TEXT NOT NULL, province TEXT) WITHOUT ROWID;
+CREATE TABLE trunks(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, document TEXT NOT NULL, changed_at INTEGER NOT NULL);
+CREATE TABLE prompts(
+  id INTEGER PRIMARY KEY, app INTEGER NOT NULL REFERENCES apps(id), name TEXT NOT NULL, state TEXT NOT NULL, reason TEXT,
+  bytes INTEGER NOT NULL, version INTEGER NOT NULL, changed_at INTEGER NOT NULL, wav BLOB NOT NULL,
+  UNIQUE(app, name));
+CREATE TABLE policies(id INTEGER PRIMARY KEY, document TEXT NOT NULL UNIQUE);
+CREATE TABLE bindings(
+  subscription BLOB PRIMARY KEY, app INTEGER NOT NULL, x INTEGER NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL,
+  direction INTEGER NOT NULL, policy INTEGER NOT NULL, duration_s INTEGER NOT NULL, expires_at INTEGER,
+  bound_at INTEGER NOT NULL, changed_at INTEGER NOT NULL, user_data TEXT) WITHOUT ROWID;
+CREATE INDEX bindings_x ON bindings(x);
+CREATE INDEX bindings_expiry ON bindings(expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE binding_parties(
+  party INTEGER NOT NULL, x INTEGER NOT NULL, subscription BLOB NOT NULL, PRIMARY KEY(party, x)) WITHOUT ROWID;
+CREATE TABLE journal_positions(shard TEXT PRIMARY KEY, segment INTEGER NOT NULL, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE open_facts(
+  session TEXT NOT NULL, seq INTEGER NOT NULL, fact TEXT NOT NULL, PRIMARY KEY(session, seq)) WITHOUT ROWID;
+CREATE TABLE outbox(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, app INTEGER NOT NULL, session TEXT NOT NULL, chain INTEGER NOT NULL,
+  seq INTEGER NOT NULL, kind INTEGER NOT NULL, state INTEGER NOT NULL, head INTEGER NOT NULL, attempts INTEGER NOT NULL,
+  next_attempt INTEGER NOT NULL, queued_at INTEGER NOT NULL, fact TEXT NOT NULL, UNIQUE(session, chain, seq));
+CREATE INDEX outbox_due ON outbox(app, kind, next_attempt) WHERE head = 1 AND state = 0;
+CREATE INDEX outbox_undelivered ON outbox(app, id) WHERE state = 2;
+CREATE INDEX outbox_age ON outbox(queued_at);
+CREATE TABLE call_records(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL UNIQUE, app INTEGER NOT NULL, x INTEGER NOT NULL,
+  caller INTEGER NOT NULL, callee INTEGER NOT NULL, call_in INTEGER NOT NULL, call_end INTEGER NOT NULL,
+  state_code INTEGER NOT NULL, subscription TEXT, fact TEXT NOT NULL);
+CREATE INDEX call_records_time ON call_records(call_in);
+CREATE INDEX call_records_x ON call_records(x, call_in);
+CREATE TABLE recordings(
+  object TEXT PRIMARY KEY, app INTEGER NOT NULL, session TEXT NOT NULL, path TEXT NOT NULL, bytes INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX recordings_expiry ON recordings(expires_at);
+CREATE TABLE audit(
+  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL);
+CREATE INDEX audit_time ON audit(at);
+";
+
+/// Brings the file to the newest schema. Each step and its number are one transaction.
+pub(crate) fn migrate(conn: &mut Connection) -> Result<(), StoreError> {
+    migrate_by(conn, MIGRATIONS)
+}
+
+fn migrate_by(conn: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
+    let version: i64 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let done = usize::try_from(version).unwrap_or(usize::MAX);
+    if done > steps.len() {
+        return Err(StoreError::Invalid(format!(
+            "the database is of schema {version}, newer than this program knows ({})",
+            steps.len()
+        )));
+    }
+    for (at, step) in steps.iter().enumerate().skip(done) {
+        let tx = conn.transaction()?;
+        tx.execute_batch(step)?;
+        tx.pragma_update(None, "user_version", at as i64 + 1)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+/// Settings of every connection.
+pub(crate) fn tune(conn: &Connection, writer: bool) -> Result<(), StoreError> {
+    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    conn.set_prepared_statement_cache_capacity(128);
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: the WAL is synced before a commit returns, so what was answered survives a power cut.
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+    if writer {
+        conn.pragma_update(None, "foreign_keys", true)?;
+        // Bindings are random access in `binding_parties`: 64 MiB keep its inner pages in memory.
+        conn.pragma_update(None, "cache_size", -65_536)?;
+        conn.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        conn.pragma_update(None, "journal_size_limit", 64_i64 << 20)?;
+    } else {
+        conn.pragma_update(None, "query_only", true)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_applied_once_and_in_order() {
+        let mut conn = Connection::open_in_memory().expect("memory database");
+        migrate_by(&mut conn, &["CREATE TABLE t(a);"]).expect("first");
+        migrate_by(
+            &mut conn,
+            &["CREATE TABLE t(a);", "ALTER TABLE t ADD COLUMN b;"],
+        )
+        .expect("second only");
+        conn.execute("INSERT INTO t(a, b) VALUES (1, 2)", [])
+            .expect("both columns");
+        let version: i64 = conn
+            .query_row("PRAGMA user_version", [], |r| r.get(0))
+            .expect("version");
+        assert_eq!(version, 2);
+    }
+
+    #[test]
+    fn a_failing_step_leaves_the_version_before_it() {
+        let mut conn = Connection::open_in_memory().expect("memory database");
+        let steps = [
+            "CREATE TABLE t(a);",
+            "CREATE TABLE u(a); CREATE TABLE t(a);",
+        ];
+        migrate_by(&mut conn, &steps).expect_err("t exists");
+        let version: i64 = conn
+            .query_row("PRAGMA user_version", [], |r| r.get(0))
+            .expect("version");
+        assert_eq!(version, 1);
+        conn.execute("INSERT INTO u(a) VALUES (1)", [])
+            .expect_err("half a step must not stay");
+    }
+
+    #[test]
+    fn a_newer_file_is_refused() {
+        let mut conn = Connection::open_in_memory().expect("memory database");
+        conn.pragma_update(None, "user_version", MIGRATIONS.len() as i64 + 1)
+            .expect("set");
+        assert!(matches!(migrate(&mut conn), Err(StoreError::Invalid(_))));
+    }
+}

@@ -1,0 +1,18 @@
+//! What happened: facts out of the journal, what is still to be told, the call records.
+
+mod apply;
+mod audit;
+mod ingest;
+mod outbox;
+mod recordings;
+mod records;
+mod recovery;
+
+pub use audit::AuditEntry;
+pub(crate) use ingest::{Ingest, position};
+pub use outbox::{Due, OutboxItem, OutboxKind, OutboxStats, RECORDS_MERGED_MAX, RETRY_AFTER_MIN};
+pub(crate) use outbox::{InFlight, drop_old};
+pub use recordings::Recording;
+pub(crate) use records::drop_old as drop_old_records;
+pub use records::{RecordFilter, StoredRecord};
+pub use recovery::{OpenCall, RecoveredRecording, RecoveryReport};

@@ -1,0 +1,16 @@
+//! What an operator sets: applications, numbers, trunks, prompt files.
+
+mod apps;
+mod numbers;
+mod prompts;
+mod trunks;
+mod types;
+
+pub use types::{
+    App, AppSettings, AppStatus, Configuration, Mode, NewApp, NewNumber, NotificationScheme,
+    NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState,
+    RefusalPrompts, Secret,
+};
+
+pub(crate) use apps::limits as app_limits;
+pub(crate) use numbers::{find as find_number, for_each as for_each_number};
