@@ -43,7 +43,7 @@ pub use ledger::{
 pub use settings::{
     App, AppSettings, AppStatus, Configuration, Mode, NewApp, NewNumber, NotificationScheme,
     NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState,
-    RefusalPrompts, Secret,
+    RecordingFormat, RefusalPrompts, Secret,
 };
 
 use db::readers::Readers;

@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::Store;
 use crate::error::StoreError;
+use crate::settings::Page;
 use crate::sql::{ms, to_ms};
 
 /// A recording that was published.
@@ -69,6 +70,30 @@ impl Store {
         self.read(move |conn| {
             let sql = format!("SELECT {COLUMNS} FROM recordings WHERE object = ?1");
             Ok(conn.query_row(&sql, [object], recording_of).optional()?)
+        })
+        .await
+    }
+
+    /// Recordings that are still served, the newest first, a page (from 1) at a time.
+    pub async fn recordings(
+        &self,
+        app: Option<AppId>,
+        page: u32,
+        page_size: u32,
+    ) -> Result<Page<Recording>, StoreError> {
+        let now_ms = self.now_ms();
+        self.read(move |conn| {
+            let app = app.map(|app| app.0);
+            let condition = "expires_at > ?1 AND (?2 IS NULL OR app = ?2)";
+            let sql = format!("SELECT count(*) FROM recordings WHERE {condition}");
+            let total: i64 = conn.prepare_cached(&sql)?.query_row(params![ms(now_ms), app], |row| row.get(0))?;
+            let sql = format!(
+                "SELECT {COLUMNS} FROM recordings WHERE {condition} ORDER BY expires_at DESC, object LIMIT ?3 OFFSET ?4"
+            );
+            let mut statement = conn.prepare_cached(&sql)?;
+            let offset = u64::from(page.max(1) - 1) * u64::from(page_size);
+            let found = statement.query_map(params![ms(now_ms), app, page_size, ms(offset)], recording_of)?;
+            Ok(Page { items: found.collect::<Result<_, _>>()?, total: to_ms(total) })
         })
         .await
     }

@@ -9,7 +9,7 @@ mod types;
 pub use types::{
     App, AppSettings, AppStatus, Configuration, Mode, NewApp, NewNumber, NotificationScheme,
     NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState,
-    RefusalPrompts, Secret,
+    RecordingFormat, RefusalPrompts, Secret,
 };
 
 pub(crate) use apps::limits as app_limits;

@@ -72,6 +72,17 @@ pub enum NotificationScheme {
     Wsse,
 }
 
+/// How recordings are handed out when the request does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingFormat {
+    /// As recorded: 16-bit linear PCM.
+    #[default]
+    Pcm,
+    /// A-law, as PrivateNumber delivers.
+    Alaw,
+}
+
 /// Prompt files that refused callers hear; without one the call is refused at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -92,6 +103,8 @@ pub struct AppSettings {
     pub recording: bool,
     /// How recordings are laid out.
     pub recording_layout: RecordLayout,
+    /// How recordings are handed out.
+    pub recording_format: RecordingFormat,
     /// Days that a recording is kept.
     pub recording_kept_days: u16,
     /// What refused callers hear.
@@ -123,6 +136,7 @@ impl Default for AppSettings {
         Self {
             recording: false,
             recording_layout: RecordLayout::Mono,
+            recording_format: RecordingFormat::Pcm,
             recording_kept_days: 7,
             refusal_prompts: RefusalPrompts::default(),
             call_status_url: None,
