@@ -1,0 +1,133 @@
+//! Calls: those of this moment, and the records of those that ended.
+
+use axbridge_numbering::Number;
+use axbridge_store::{RecordFilter, StoredRecord};
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::error::{Problem, Result};
+use super::{Listed, Paging, answer, apps};
+use crate::control::StopOutcome;
+use crate::notify::{Origin, records_body};
+use crate::state::Api;
+
+const LIVE_MAX: usize = 1000;
+
+#[derive(Deserialize)]
+pub(super) struct Filter {
+    app: Option<String>,
+    from_ms: Option<u64>,
+    until_ms: Option<u64>,
+    x: Option<String>,
+    party: Option<String>,
+    state_code: Option<u32>,
+    #[serde(default)]
+    reveal: bool,
+}
+
+/// `GET /admin/v1/calls`: up to 1,000 live calls, the oldest first; numbers masked.
+pub(super) async fn live(State(api): State<Api>) -> Result<Response> {
+    let items = api.control().live_calls(LIVE_MAX);
+    answer(
+        StatusCode::OK,
+        &Listed {
+            total: items.len() as u64,
+            items,
+        },
+    )
+}
+
+/// `DELETE /admin/v1/calls/{session}`: releases both legs.
+pub(super) async fn stop(State(api): State<Api>, Path(session): Path<String>) -> Result<Response> {
+    match api.control().stop_call(&session, None) {
+        StopOutcome::Stopping => {
+            tracing::info!(session, "call ended by the operator");
+            answer(
+                StatusCode::ACCEPTED,
+                &json!({ "session_id": session, "status": "stopping" }),
+            )
+        }
+        StopOutcome::NoSuchCall | StopOutcome::NotYours => Err(Problem::not_found("the call")),
+    }
+}
+
+/// `GET /admin/v1/records?app=&from_ms=&until_ms=&x=&party=&state_code=&page=&page_size=&reveal=`, the latest first, in
+/// the form in which customers get them. Numbers are masked unless `reveal=true`, which is noted in the audit log.
+pub(super) async fn records(
+    State(api): State<Api>,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Result<Response> {
+    let app = match filter.app {
+        Some(key) => Some(apps::find(&api, &key).await?.id),
+        None => None,
+    };
+    let (page, size) = paging.bounded();
+    let wanted = RecordFilter {
+        app,
+        from_ms: filter.from_ms,
+        until_ms: filter.until_ms,
+        x: filter.x.as_deref().map(number).transpose()?,
+        party: filter.party.as_deref().map(number).transpose()?,
+        state_code: filter.state_code,
+    };
+    let found = api.store().call_records(wanted, page, size).await?;
+    if filter.reveal {
+        let subject = format!("page {page} of {} records", found.total);
+        api.store()
+            .audit("operator".into(), "records.reveal".into(), subject)
+            .await?;
+    }
+    let items: Vec<Value> = found
+        .items
+        .iter()
+        .filter_map(|r| shown(&api, r, filter.reveal))
+        .collect();
+    answer(
+        StatusCode::OK,
+        &Listed {
+            items,
+            total: found.total,
+        },
+    )
+}
+
+fn shown(api: &Api, record: &StoredRecord, reveal: bool) -> Option<Value> {
+    let app = api.applications().by_id(record.fact.app.0);
+    let sp_id = app.as_ref().map_or("", |a| a.record.sp_id.as_str());
+    let origin = Origin {
+        host_name: String::new(),
+        record_domain: api.config().record_domain.clone(),
+    };
+    let body = records_body(std::slice::from_ref(&record.fact), sp_id, &origin, |_| {
+        String::new()
+    })?;
+    let mut body: Value = serde_json::from_slice(&body).ok()?;
+    let mut fee = body.get_mut("feeLst")?.get_mut(0)?.take();
+    let map = fee.as_object_mut()?;
+    map.remove("recordFileDownloadUrl");
+    map.remove("hostName");
+    if !reveal {
+        for name in ["callerNum", "fwdDstNum"] {
+            if let Some(Value::String(text)) = map.get_mut(name) {
+                *text = Number::parse_global(text).map_or_else(|_| "***".into(), |n| n.to_string());
+            }
+        }
+        // What customers attach may well be a number.
+        map.remove("userData");
+    }
+    Some(fee)
+}
+
+fn number(text: &str) -> Result<Number> {
+    let text = text.trim_start_matches([' ', '+']);
+    Number::parse_global(&format!("+{text}")).map_err(|_| {
+        Problem::invalid(
+            "x and party must be numbers in global format.",
+            "Write %2B8617000000009.",
+        )
+    })
+}

@@ -1,0 +1,31 @@
+//! For load balancers and service managers; without a token, and telling nothing else.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::answer;
+use super::error::{Problem, Result};
+use crate::state::Api;
+
+/// `GET /admin/v1/health`: the process answers.
+pub(super) async fn health() -> Result<Response> {
+    answer(StatusCode::OK, &json!({"status": "ok"}))
+}
+
+/// `GET /admin/v1/ready`: the store answers too, so binds can be taken. 503 otherwise (calls may still go on).
+pub(super) async fn ready(State(api): State<Api>) -> Result<Response> {
+    match api.store().trunks().await {
+        Ok(_) => answer(StatusCode::OK, &json!({"status": "ready"})),
+        Err(error) => {
+            tracing::warn!(%error, "not ready: the store does not answer");
+            Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not_ready",
+                "The store does not answer.",
+                "Look at the disk and at the server's log.",
+            ))
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The operator API under `/admin/v1/`: bearer token, JSON in and out, errors that say what to do.
+//!
+//! | path | methods |
+//! | --- | --- |
+//! | `/admin/v1/health`, `/admin/v1/ready` | GET, without a token |
+//! | `/admin/v1/applications`, `/admin/v1/applications/{key}` | GET POST; GET PATCH DELETE ([`apps`]) |
+//! | `/admin/v1/applications/{key}/prompts`, `.../{name}`, `.../{name}/review` | GET POST; GET PUT DELETE; POST ([`prompts`]) |
+//! | `/admin/v1/numbers`, `/admin/v1/numbers/{number}`, `/admin/v1/number-areas` | GET POST; GET PATCH DELETE; POST ([`numbers`]) |
+//! | `/admin/v1/trunks`, `/admin/v1/trunks/{id}` | GET; GET PUT DELETE ([`trunks`]) |
+//! | `/admin/v1/calls`, `/admin/v1/calls/{session}` | GET; DELETE ([`calls`]) |
+//! | `/admin/v1/records` | GET ([`calls`]) |
+//! | `/admin/v1/recordings`, `/admin/v1/recordings/{app}/{object}` | GET ([`recordings`]) |
+//! | `/admin/v1/bans`, `/admin/v1/bans/{address}` | GET; DELETE ([`bans`]) |
+//! | `/admin/v1/outbox/undelivered`, `/admin/v1/outbox/replay` | GET; POST ([`outbox`]) |
+
+mod apps;
+mod bans;
+mod calls;
+mod error;
+mod health;
+mod numbers;
+mod outbox;
+mod prompts;
+mod recordings;
+mod trunks;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::answer::json_text;
+use crate::customer;
+use crate::state::Api;
+use error::{Problem, Result};
+
+pub(crate) fn router(api: Api) -> Router {
+    let guarded = Router::new()
+        .route("/applications", get(apps::list).post(apps::create))
+        .route(
+            "/applications/{key}",
+            get(apps::show).patch(apps::change).delete(apps::remove),
+        )
+        .route(
+            "/applications/{key}/prompts",
+            get(prompts::list).post(prompts::upload_form),
+        )
+        .route(
+            "/applications/{key}/prompts/{name}",
+            get(prompts::audio)
+                .put(prompts::upload)
+                .delete(prompts::remove),
+        )
+        .route(
+            "/applications/{key}/prompts/{name}/review",
+            post(prompts::review),
+        )
+        .route("/numbers", get(numbers::list).post(numbers::import))
+        .route(
+            "/numbers/{number}",
+            get(numbers::show)
+                .patch(numbers::change)
+                .delete(numbers::remove),
+        )
+        .route("/number-areas", post(numbers::areas))
+        .route("/trunks", get(trunks::list))
+        .route(
+            "/trunks/{id}",
+            get(trunks::show).put(trunks::put).delete(trunks::remove),
+        )
+        .route("/calls", get(calls::live))
+        .route("/calls/{session}", delete(calls::stop))
+        .route("/records", get(calls::records))
+        .route("/recordings", get(recordings::list))
+        .route("/recordings/{key}/{object}", get(recordings::audio))
+        .route("/bans", get(bans::list))
+        .route("/bans/{address}", delete(bans::lift))
+        .route("/outbox/undelivered", get(outbox::undelivered))
+        .route("/outbox/replay", post(outbox::replay))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(api.clone(), guard));
+    let open = Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready));
+    Router::new()
+        .nest("/admin/v1", guarded.merge(open))
+        .with_state(api)
+}
+
+/// Lets a request through if it carries the operator's token.
+async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let from = customer::client_of(&api, &parts);
+    let now = api.clock().mono();
+    if api.auth().bans().banned(from, now).is_some() {
+        return Problem::banned().into_response();
+    }
+    match &api.config().operator_token {
+        Some(token) if !token.is_empty() => {
+            if !bearer_matches(&parts.headers, token) {
+                api.auth().failed(from, now, "operator token");
+                return Problem::unauthorised().into_response();
+            }
+        }
+        _ => return Problem::closed().into_response(),
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Compares hashes, so that neither the token's content nor its length shows in the time taken.
+fn bearer_matches(headers: &HeaderMap, token: &str) -> bool {
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let (scheme, given) = given.split_once(' ').unwrap_or_default();
+    let equal: bool = Sha256::digest(given.trim())
+        .ct_eq(&Sha256::digest(token))
+        .into();
+    equal && scheme.eq_ignore_ascii_case("bearer")
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "There is nothing at this address.",
+        "The operator API is listed in the documentation; check the path.",
+    )
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method",
+        "This address does not take this method.",
+        "The Allow header has the methods that it takes.",
+    )
+}
+
+/// A JSON answer.
+fn answer(status: StatusCode, body: &impl Serialize) -> Result<Response> {
+    let text = serde_json::to_string(body).map_err(|_| Problem::internal())?;
+    Ok(json_text(status, text))
+}
+
+/// 204.
+fn done() -> Result<Response> {
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Reads a JSON body.
+async fn json<T: DeserializeOwned>(api: &Api, request: Request) -> Result<T> {
+    let body = bytes(api, request).await?;
+    serde_json::from_slice(&body).map_err(|e| {
+        Problem::invalid(
+            format!("The body does not fit: {e}."),
+            "Correct the field that is named and send it again.",
+        )
+    })
+}
+
+/// Reads a body up to the operator's limit.
+async fn bytes(api: &Api, request: Request) -> Result<bytes::Bytes> {
+    let limit = api.config().operator_body_bytes_max;
+    let (parts, body) = request.into_parts();
+    let too_large = |refusal: crate::answer::Refusal| {
+        Problem::new(
+            refusal.status,
+            "bad_body",
+            refusal.detail.into_owned(),
+            "Send less at once.",
+        )
+    };
+    customer::announced_size(&parts.headers, limit).map_err(too_large)?;
+    customer::read_body(body, limit).await.map_err(too_large)
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .is_some_and(|v| v.to_ascii_lowercase().starts_with("multipart/form-data"))
+}
+
+/// `page` from 1 and `page_size` up to 1,000.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct Paging {
+    page: u32,
+    page_size: u32,
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self {
+            page: 1,
+            page_size: 100,
+        }
+    }
+}
+
+impl Paging {
+    fn bounded(self) -> (u32, u32) {
+        (self.page.max(1), self.page_size.clamp(1, 1000))
+    }
+}
+
+/// One page of a list.
+#[derive(Serialize)]
+struct Listed<T> {
+    items: Vec<T>,
+    total: u64,
+}

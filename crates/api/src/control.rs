@@ -1,0 +1,63 @@
+//! What the API asks of the call side, without knowing it: live calls and their end.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// One call in progress; numbers are masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LiveCall {
+    /// The call, as in events and records.
+    pub session_id: Arc<str>,
+    /// The application's key.
+    pub app_key: Arc<str>,
+    /// The binding that decided the route.
+    pub subscription_id: Option<Arc<str>>,
+    /// Who calls, masked.
+    pub caller: String,
+    /// The private number, masked.
+    pub x: String,
+    /// Who is called, masked.
+    pub callee: Option<String>,
+    /// `incoming`, `calling`, `ringing`, `talking` or `ending`.
+    pub phase: &'static str,
+    /// When it reached X, Unix milliseconds.
+    pub began_ms: u64,
+    /// When it was answered, Unix milliseconds.
+    pub answered_ms: Option<u64>,
+}
+
+/// What came of the wish to end a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopOutcome {
+    /// The call is being released.
+    Stopping,
+    /// No live call has this session identifier.
+    NoSuchCall,
+    /// The call belongs to another application.
+    NotYours,
+}
+
+/// The call side, implemented by the engine's handle.
+pub trait CallControl: Send + Sync + 'static {
+    /// The calls of this moment, at most `limit`, oldest first.
+    fn live_calls(&self, limit: usize) -> Vec<LiveCall>;
+
+    /// Releases both legs of a call. `app_key`: only if the call is this application's; `None`: the operator's wish.
+    /// Returns at once; the release itself is told by the call's facts.
+    fn stop_call(&self, session_id: &str, app_key: Option<&str>) -> StopOutcome;
+}
+
+/// A node without calls, for tests and for tools that run the API alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCalls;
+
+impl CallControl for NoCalls {
+    fn live_calls(&self, _limit: usize) -> Vec<LiveCall> {
+        Vec::new()
+    }
+
+    fn stop_call(&self, _session_id: &str, _app_key: Option<&str>) -> StopOutcome {
+        StopOutcome::NoSuchCall
+    }
+}

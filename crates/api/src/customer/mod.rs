@@ -1,0 +1,241 @@
+//! The customer API: the paths, field names, types and codes of the PrivateNumber API.
+//!
+//! | path | methods | module |
+//! | --- | --- | --- |
+//! | `/rest/caas/relationnumber/partners/v1.0` | POST PUT DELETE GET | [`axb`] |
+//! | `/rest/provision/voice/record/v1.0` | GET | [`recording`] |
+//! | `/rest/httpsessions/callStop/v2.0` | POST | [`call_stop`] |
+//!
+//! A further mode is a further module with one function from ([`Call`]) to an answer, and a row in [`router`].
+
+pub(crate) mod axb;
+mod call_stop;
+pub(crate) mod params;
+mod recording;
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+
+use crate::address::client_address;
+use crate::answer::Refusal;
+use crate::auth::Authorised;
+use crate::state::{Api, PeerAddress};
+use axbridge_store::{BindError, Mode, StoreError};
+use params::Params;
+
+/// The path of the AXB operations.
+pub const AXB_PATH: &str = "/rest/caas/relationnumber/partners/v1.0";
+/// The path that recordings are asked for by.
+pub const RECORD_PATH: &str = "/rest/provision/voice/record/v1.0";
+/// The path that ends a call.
+pub const CALL_STOP_PATH: &str = "/rest/httpsessions/callStop/v2.0";
+
+/// A body that does not come within this time is given up.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An authenticated request, read.
+pub(crate) struct Call {
+    pub(crate) who: Authorised,
+    pub(crate) method: Method,
+    pub(crate) params: Params,
+}
+
+pub(crate) fn router(api: Api) -> Router {
+    Router::new()
+        .route(
+            AXB_PATH,
+            any(|s, r| handle(s, r, "axb", axb::METHODS, axb::answer)),
+        )
+        .route(
+            RECORD_PATH,
+            any(|s, r| handle(s, r, "record", "GET", recording::answer)),
+        )
+        .route(
+            CALL_STOP_PATH,
+            any(|s, r| handle(s, r, "callStop", "POST", call_stop::answer)),
+        )
+        .route(recording::DOWNLOAD_PATH, any(recording::download))
+        .with_state(api)
+}
+
+/// The answer to a path that nobody knows.
+pub(crate) async fn not_found() -> Response {
+    Refusal::new(StatusCode::NOT_FOUND, "1010006", "Invalid Rest API.")
+        .detail("There is nothing at this address; check the path.")
+        .into_response()
+}
+
+async fn handle<F, A>(
+    State(api): State<Api>,
+    request: Request,
+    operation: &'static str,
+    methods: &'static str,
+    answer: F,
+) -> Response
+where
+    F: FnOnce(Api, Call) -> A,
+    A: Future<Output = Result<Response, Refusal>>,
+{
+    let began = api.clock().mono();
+    let result = match admit(&api, request, methods).await {
+        Ok(call) => answer(api.clone(), call).await,
+        Err(refusal) => Err(refusal),
+    };
+    let code = result.as_ref().map_or_else(|r| r.code, |_| "0");
+    metrics::counter!("axbridge_api_requests_total", "operation" => operation, "result" => code)
+        .increment(1);
+    metrics::histogram!("axbridge_api_request_seconds", "operation" => operation)
+        .record(api.clock().mono().saturating_duration_since(began));
+    result.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Method, size, authentication, content type, parameters: in this order, so that a stranger's body is never read.
+async fn admit(api: &Api, request: Request, methods: &'static str) -> Result<Call, Refusal> {
+    let (parts, body) = request.into_parts();
+    if !methods.split(", ").any(|m| m == parts.method.as_str()) {
+        return Err(Refusal::method(methods));
+    }
+    let limit = api.config().body_bytes_max;
+    announced_size(&parts.headers, limit)?;
+    let from = client_of(api, &parts);
+    let who = api.auth().check(
+        &parts.headers,
+        from,
+        api.clock().wall_ms(),
+        api.clock().mono(),
+    )?;
+    let body = read_body(body, limit).await?;
+    if !body.is_empty() {
+        json_content(&parts.headers)?;
+    }
+    let params = Params::read(parts.uri.query(), &body)?;
+    Ok(Call {
+        who,
+        method: parts.method,
+        params,
+    })
+}
+
+/// The client's address, proxies seen through.
+pub(crate) fn client_of(api: &Api, parts: &Parts) -> std::net::IpAddr {
+    let peer = parts
+        .extensions
+        .get::<PeerAddress>()
+        .copied()
+        .unwrap_or_default();
+    client_address(peer.0, &parts.headers, &api.config().proxies)
+}
+
+/// Refuses a body that says itself that it is too long.
+pub(crate) fn announced_size(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|n| n > limit as u64) {
+        Err(Refusal::too_large(limit))
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads a body up to a limit.
+pub(crate) async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(e)) if e.is::<http_body_util::LengthLimitError>() => Err(Refusal::too_large(limit)),
+        Ok(Err(_)) | Err(_) => {
+            let mut refusal =
+                Refusal::invalid("").detail("The body ended early or came too slowly.");
+            refusal.close = true;
+            Err(refusal)
+        }
+    }
+}
+
+/// A body must be JSON. A missing `Content-Type` is forgiven; another one means another kind of body.
+fn json_content(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let text = value.to_str().unwrap_or_default();
+    let mut pieces = text.split(';').map(str::trim);
+    let json = pieces
+        .next()
+        .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let utf8 = pieces
+        .filter_map(|p| p.split_once('='))
+        .all(|(name, value)| {
+            let value = value.trim().trim_matches('"');
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.eq_ignore_ascii_case("utf-8")
+                || value.eq_ignore_ascii_case("utf8")
+        });
+    if json && utf8 {
+        Ok(())
+    } else {
+        Err(Refusal::not_json())
+    }
+}
+
+/// 1010040 unless the application is of this mode.
+fn of_mode(call: &Call, mode: Mode) -> Result<(), Refusal> {
+    if call.who.app().record.mode == mode {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        StatusCode::FORBIDDEN,
+        "1010040",
+        "The app_key is not allowed to invoke the API.",
+    )
+    .detail("This application is of another mode; each mode has its own addresses."))
+}
+
+/// What a failing store means to the customer. The cause is for the log.
+fn store_failed(error: &StoreError) -> Refusal {
+    if let StoreError::Overloaded(_) = error {
+        let mut refusal = Refusal::new(
+            StatusCode::FORBIDDEN,
+            "1010010",
+            "The flow control upper limit is reached on the platform.",
+        )
+        .detail("Too many writes are waiting. Nothing was changed; try again.");
+        refusal.retry_after_s = Some(1);
+        return refusal;
+    }
+    tracing::error!(%error, "the store failed a customer's request");
+    Refusal::internal()
+}
+
+/// The codes of the binding operations. `foreign_number`: what an X of nobody or of another application is called here.
+fn bind_failed(error: BindError, foreign_number: fn() -> Refusal) -> Refusal {
+    let forbidden = |code, desc: &'static str| Refusal::new(StatusCode::FORBIDDEN, code, desc);
+    match error {
+        BindError::NumberNotOfApp => foreign_number(),
+        BindError::NotFound => Refusal::no_record().detail("No binding or number of this application fits."),
+        BindError::NoNumber => forbidden("1012008", "Insufficient number of resources").detail(
+            "No number of this application is free for these parties in this area; bind another number to the \
+             application, give relationNum, or set areaMatchMode to 1.",
+        ),
+        BindError::Full => forbidden("1012008", "Insufficient number of resources")
+            .detail("This number holds as many bindings as it may."),
+        BindError::Bound => forbidden("1012010", "The relation number has been bound.")
+            .detail("A party can be bound only once on a number; unbind it or use another number."),
+        BindError::RecordingOff => Refusal::no_recording(),
+        BindError::NumberUnusable(_) => forbidden("1012102", "The number status is abnormal.")
+            .detail("The operator has this number suspended, unavailable or frozen."),
+        BindError::SameParty => Refusal::invalid("")
+            .detail("callerNum, calleeNum and the private number must be three different numbers."),
+        BindError::NoApp => forbidden("1010003", "Invalid app_key."),
+        BindError::Store(error) => store_failed(&error),
+    }
+}
