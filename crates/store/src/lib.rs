@@ -71,7 +71,7 @@ struct Shared {
     ingest: Mutex<Option<Ingest>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for as long as the store is open: two processes on one folder would eat each other's journal.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 impl Store {
@@ -113,7 +113,7 @@ impl Store {
             progress,
             ingest: Mutex::new(Some(ingest)),
             threads: Mutex::new(vec![thread]),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         };
         Ok(Store {
             shared: Arc::new(shared),
@@ -204,6 +204,7 @@ impl Store {
         }
         self.shared.writer.stop_blocking();
         threads.into_iter().for_each(join);
+        self.shared.lock.lock().take();
     }
 
     /// The time of the store's clock.

@@ -2,8 +2,8 @@
 
 use axbridge_binding::{NumberStatus, SubscriptionId};
 use axbridge_numbering::Number;
-use rusqlite::Row;
 use rusqlite::types::Type;
+use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -65,4 +65,12 @@ pub(crate) fn is_unique_violation(error: &rusqlite::Error) -> bool {
         error.sqlite_error().map(|e| e.extended_code),
         Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE | rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
     )
+}
+
+/// The next value of a counter, from 1; never one that was given before, whatever was removed meanwhile.
+pub(crate) fn next(conn: &Connection, counter: &str) -> rusqlite::Result<i64> {
+    let sql = "INSERT INTO counters(name, value) VALUES (?1, 1)
+               ON CONFLICT(name) DO UPDATE SET value = value + 1 RETURNING value";
+    conn.prepare_cached(sql)?
+        .query_row([counter], |row| row.get(0))
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[V1];
 /// - policies are interned: a million bindings share a handful of rules;
 /// - `numbers.pairs` is kept with every bind so that the limit costs no count.
 const V1: &str = "
+CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE apps(
   id INTEGER PRIMARY KEY, app_key TEXT NOT NULL UNIQUE, secret TEXT NOT NULL, sp_id TEXT NOT NULL,
   mode TEXT NOT NULL, status TEXT NOT NULL, recording INTEGER NOT NULL, pairs_max INTEGER NOT NULL,

@@ -58,7 +58,10 @@ pub struct RecoveryReport {
 impl OpenCall {
     /// The recording that was begun, if one was.
     pub fn recording_object(&self) -> Option<&str> {
-        None
+        self.facts.iter().find_map(|fact| match &fact.kind {
+            FactKind::RecordingStarted { object } => Some(object.as_str()),
+            _ => None,
+        })
     }
 
     /// The last that is known of it.

@@ -9,7 +9,7 @@ use super::types::{App, AppSettings, Configuration, NewApp, Secret};
 use crate::Store;
 use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
-use crate::sql::{from_json, is_unique_violation, ms, name_of, to_json, to_ms};
+use crate::sql::{from_json, is_unique_violation, ms, name_of, next, to_json, to_ms};
 
 const COLUMNS: &str = "id, app_key, secret, sp_id, mode, status, settings, created_at, changed_at";
 
@@ -73,12 +73,8 @@ impl Store {
         self.write(move |ctx| {
             let settings = to_json(&new.settings)?;
             let now = ms(ctx.now_ms);
-            // AUTOINCREMENT by hand: an id that was ever used may still stand in call records.
-            let id: u32 = ctx.conn.query_row(
-                "SELECT 1 + max(coalesce((SELECT max(id) FROM apps), 0), coalesce((SELECT max(app) FROM call_records), 0))",
-                [],
-                |row| row.get(0),
-            )?;
+            // Never used again: an id of a removed application still stands in call records.
+            let id = next(ctx.conn, "app")? as u32;
             let inserted = ctx.conn.execute(
                 "INSERT INTO apps(id, app_key, secret, sp_id, mode, status, recording, pairs_max, settings, created_at, changed_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, '\"active\"', ?6, ?7, ?8, ?9, ?9)",

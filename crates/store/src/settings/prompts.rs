@@ -7,7 +7,7 @@ use super::types::{PromptFile, PromptState};
 use crate::Store;
 use crate::db::writer::Effect;
 use crate::error::StoreError;
-use crate::sql::{from_json, ms, to_json, to_ms};
+use crate::sql::{from_json, ms, next, to_json, to_ms};
 
 /// The largest prompt file, as PrivateNumber takes it.
 const WAV_BYTES_MAX: usize = 2 << 20;
@@ -55,10 +55,7 @@ impl Store {
             if !known {
                 return Err(StoreError::NotFound("the application"));
             }
-            let version: i64 =
-                ctx.conn.query_row("SELECT coalesce(max(version), 0) + 1 FROM prompts", [], |row| row.get(0))?;
-            // Never below the clock: a version is not used again even when the newest file was removed.
-            let version = version.max(ms(ctx.now_ms));
+            let version = next(ctx.conn, "prompt version")?;
             ctx.conn.execute(
                 "INSERT INTO prompts(app, name, state, reason, bytes, version, changed_at, wav)
                  VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6, ?7)
