@@ -72,6 +72,8 @@ pub fn hop_from(side: Side, transport: Transport) -> Hop {
     }
 }
 
+pub type DropIf = Box<dyn FnMut(Side, &[u8]) -> bool>;
+
 pub struct Pair {
     pub a: Endpoint,
     pub b: Endpoint,
@@ -82,7 +84,7 @@ pub struct Pair {
     /// Everything sent, with the time in ms: (ms, from, first line).
     pub log: Vec<(u64, Side, String)>,
     /// A filter that loses messages on purpose; gets the sender and the bytes.
-    pub drop_if: Box<dyn FnMut(Side, &[u8]) -> bool>,
+    pub drop_if: DropIf,
     flying: BTreeMap<(Instant, u64), (Side, Transmit)>,
     sent: u64,
 }
