@@ -86,9 +86,15 @@ fn rsip_route(r: &rsip::Request) -> usize {
         + from.uri.auth.as_ref().map_or(0, |a| a.user.len())
         + to.uri.auth.as_ref().map_or(0, |a| a.user.len())
         + r.call_id_header().map_or(0, |c| c.value().len())
-        + r.cseq_header().and_then(|c| c.typed()).map_or(0, |c| c.seq as usize)
-        + r.contact_header().and_then(|c| c.typed()).map_or(0, |c| c.uri.to_string().len())
-        + r.max_forwards_header().and_then(|m| m.num()).map_or(0, |n| n as usize)
+        + r.cseq_header()
+            .and_then(|c| c.typed())
+            .map_or(0, |c| c.seq as usize)
+        + r.contact_header()
+            .and_then(|c| c.typed())
+            .map_or(0, |c| c.uri.to_string().len())
+        + r.max_forwards_header()
+            .and_then(|m| m.num())
+            .map_or(0, |n| n as usize)
 }
 
 fn parse(c: &mut Criterion) {
@@ -97,7 +103,11 @@ fn parse(c: &mut Criterion) {
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Bytes(invite.len() as u64));
     group.bench_function("invite_light", |b| {
-        b.iter_batched(|| invite.clone(), |buf| black_box(Message::parse(buf)), BatchSize::SmallInput);
+        b.iter_batched(
+            || invite.clone(),
+            |buf| black_box(Message::parse(buf)),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("invite_light_rsip", |b| {
         b.iter(|| black_box(rsip::SipMessage::try_from(black_box(&invite[..]))));
@@ -117,7 +127,11 @@ fn parse(c: &mut Criterion) {
     });
     group.throughput(Throughput::Bytes(response.len() as u64));
     group.bench_function("response", |b| {
-        b.iter_batched(|| response.clone(), |buf| black_box(Message::parse(buf)), BatchSize::SmallInput);
+        b.iter_batched(
+            || response.clone(),
+            |buf| black_box(Message::parse(buf)),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("response_rsip", |b| {
         b.iter(|| black_box(rsip::SipMessage::try_from(black_box(&response[..]))));

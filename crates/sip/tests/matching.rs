@@ -626,3 +626,48 @@ mod refusals {
         );
     }
 }
+
+#[test]
+fn damaged_messages_never_panic_and_leave_nothing() {
+    let mut rng = pair::Rng::new(42);
+    let mut solo = solo();
+    for n in 0..20_000u32 {
+        let method = ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS"][rng.below(5) as usize];
+        let via = format!("127.0.0.1:5070;branch=z9hG4bK{};rport", rng.below(50));
+        let call = format!("c{}", rng.below(20));
+        let mut text = raw(method, &via, &call, 1, "")
+            .replace('\n', "\r\n")
+            .into_bytes();
+        for _ in 0..rng.below(4) {
+            let at = rng.below(text.len().max(1) as u64) as usize;
+            match rng.below(3) {
+                0 if !text.is_empty() => text[at] = rng.below(256) as u8,
+                1 if !text.is_empty() => drop(text.drain(at..(at + 9).min(text.len()))),
+                _ => text.truncate(at.max(1)),
+            }
+        }
+        solo.endpoint.receive(solo.now, solo.hop, text.into());
+        solo.sent();
+        for event in solo.events() {
+            let Event::Request { tx, .. } = event else {
+                continue;
+            };
+            let status = [180, 200, 404][n as usize % 3];
+            let _ = solo
+                .endpoint
+                .respond(solo.now, tx, ResponseBuilder::new(status));
+            let _ = solo
+                .endpoint
+                .respond(solo.now, tx, ResponseBuilder::new(500));
+        }
+        if n % 7 == 0 {
+            solo.pass(rng.below(900));
+        }
+    }
+    assert!(
+        solo.endpoint.counters().malformed > 1_000 && solo.endpoint.counters().repeated > 1_000
+    );
+    solo.pass(64 * 500 + 1_000);
+    assert_eq!(solo.endpoint.live(), 0);
+    assert_eq!(solo.endpoint.next_deadline(), None);
+}
