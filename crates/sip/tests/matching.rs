@@ -664,8 +664,12 @@ fn damaged_messages_never_panic_and_leave_nothing() {
             solo.pass(rng.below(900));
         }
     }
+    let seen = solo.endpoint.counters();
+    println!("{seen:?}");
+    let all = [seen.malformed, seen.repeated, seen.merged, seen.dropped];
     assert!(
-        solo.endpoint.counters().malformed > 1_000 && solo.endpoint.counters().repeated > 1_000
+        all.iter().all(|count| *count > 100),
+        "every way was gone: {seen:?}"
     );
     solo.pass(64 * 500 + 1_000);
     assert_eq!(solo.endpoint.live(), 0);
