@@ -174,7 +174,7 @@ fn assert_one_stream(heard: &[Heard]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn our_stream_is_one_stream(steps in proptest::collection::vec(step(), 1..120)) {

@@ -126,10 +126,21 @@ impl Splice {
         clock: u32,
     ) -> Option<Place> {
         let fresh = !self.active || arrival == Arrival::Restart;
+        if fresh && arrival == Arrival::Late {
+            // It may be of before a jump of the sender's clock: nothing to align to.
+            return None;
+        }
         if fresh {
             self.active = true;
             self.sequence_offset = stream.next_sequence.wrapping_sub(packet.sequence);
         } else if (packet.sequence.wrapping_sub(self.first_sequence) as i16) < 0 {
+            return None;
+        }
+        let newest = self.newest.filter(|_| !is_event && !fresh);
+        if arrival == Arrival::Late
+            && newest.is_some_and(|(newest, _)| packet.timestamp.wrapping_sub(newest) as i32 >= 0)
+        {
+            // An older number with newer audio: the sender went back in its numbers. It will pass them.
             return None;
         }
         let begins =
