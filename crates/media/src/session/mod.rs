@@ -10,7 +10,9 @@
 //! the sum. What is said while it can not be heard (hold, no bridge) is silence.
 
 mod command;
+mod due;
 mod leg;
+mod packet;
 mod playout;
 mod relay;
 mod reports;
@@ -18,90 +20,23 @@ mod stream;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use command::{Command, Event, Layout, PlayEnd, RecordingEvent};
+pub use packet::{RelayOut, SessionConfig, TRANSMIT_LEN_MAX, Transmit, TransmitKind};
 
 use self::leg::{Leg, Path};
-use self::playout::{FRAME, Tick};
 use crate::dtmf::Digit;
 use crate::leg::{Negotiated, Side};
 use crate::prompt::Prompt;
 use crate::recorder::{RecordOut, Recorder};
 use crate::rng::Rng;
-use crate::rtcp::{self, NtpTime, RTCP_LEN_MAX};
-use crate::rtp::{HEADER_LEN, OutHeader};
+use crate::rtcp::{self, NtpTime};
 use crate::stats::Stats;
 
-/// The largest packet that a session makes itself.
-pub const TRANSMIT_LEN_MAX: usize = HEADER_LEN + FRAME;
 /// Events kept for an owner that does not fetch them.
 const EVENTS_MAX: usize = 256;
-/// Packets kept for an owner that does not fetch them.
-const OUTBOX_MAX: usize = 32;
-
-const _: () = assert!(RTCP_LEN_MAX <= TRANSMIT_LEN_MAX);
-
-/// Settings of a session.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// Silence of a leg after which [`Event::NoMedia`] comes.
-    pub no_media_after: Duration,
-    /// A recording below this length is discarded; at most 20 s.
-    pub record_minimum: Duration,
-    /// Listen for key tones in the voice of legs without telephone-event.
-    pub inband_digits: bool,
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        Self {
-            no_media_after: Duration::from_secs(60),
-            record_minimum: Duration::from_secs(3),
-            inband_digits: true,
-        }
-    }
-}
-
-/// A relayed packet: send this part of the datagram to that leg.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RelayOut {
-    /// The leg that gets it.
-    pub to: Side,
-    /// Where it lies in the datagram that was handed in.
-    pub range: Range<usize>,
-}
-
-/// Which socket a packet goes out of.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum TransmitKind {
-    /// To [`Session::remote`].
-    Rtp,
-    /// To [`Session::remote_rtcp`].
-    Rtcp,
-}
-
-/// A packet of our own making.
-#[derive(Clone, Debug)]
-pub struct Transmit {
-    /// The leg that gets it.
-    pub to: Side,
-    /// RTP or RTCP.
-    pub kind: TransmitKind,
-    len: u8,
-    buf: [u8; TRANSMIT_LEN_MAX],
-}
-
-impl Transmit {
-    /// The datagram.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        self.buf.get(..usize::from(self.len)).unwrap_or_default()
-    }
-}
-
 /// The media session of one call.
 #[derive(Debug)]
 pub struct Session {
@@ -414,143 +349,11 @@ impl Session {
         }
     }
 
-    fn playout(&mut self, side: Side, now: Instant) {
-        loop {
-            let leg = &mut self.legs[side.index()];
-            let Some(path) = &leg.path else { return };
-            match leg.playout.tick(now, path, &leg.stream) {
-                Tick::NotYet => return,
-                Tick::Silent => {}
-                Tick::Done(token) => {
-                    let spoken = path.law.is_some();
-                    self.play_ended(
-                        side,
-                        Some(token),
-                        if spoken {
-                            PlayEnd::Finished
-                        } else {
-                            PlayEnd::Skipped
-                        },
-                    );
-                }
-                Tick::Event(header, payload) if path.sends => {
-                    self.send_own(side, now, &header, &payload, 0)
-                }
-                Tick::Audio(header, frame, law) if path.sends => {
-                    self.send_own(side, now, &header, &frame, FRAME as u32);
-                    if let Some(recorder) = &mut self.recorder {
-                        relay::tap(recorder, side.other(), now, header.timestamp, &frame, law);
-                    }
-                }
-                Tick::Event(..) | Tick::Audio(..) => {}
-            }
-        }
-    }
-
-    fn send_own(
-        &mut self,
-        to: Side,
-        now: Instant,
-        header: &OutHeader,
-        payload: &[u8],
-        length: u32,
-    ) {
-        self.leg_mut(to)
-            .stream
-            .sent(now, header, length, payload.len());
-        let mut buf = [0; TRANSMIT_LEN_MAX];
-        let (head, rest) = buf.split_at_mut(HEADER_LEN);
-        if let (Some(head), Some(body)) = (head.first_chunk_mut(), rest.get_mut(..payload.len())) {
-            header.write(head);
-            body.copy_from_slice(payload);
-            self.post(Transmit {
-                to,
-                kind: TransmitKind::Rtp,
-                len: (HEADER_LEN + payload.len()) as u8,
-                buf,
-            });
-        }
-    }
-
-    fn post(&mut self, transmit: Transmit) {
-        if self.outbox.len() >= OUTBOX_MAX {
-            self.outbox.pop_front();
-        }
-        self.outbox.push_back(transmit);
-    }
-
-    fn lost_digit_ends(&mut self, side: Side, now: Instant) {
-        let leg = self.leg_mut(side);
-        let clock = leg.clock();
-        if let Some(pressed) = leg.dtmf.handle_timeout(now, clock) {
-            self.tell(Event::Digit {
-                side,
-                digit: pressed.digit,
-                duration_ms: pressed.duration_ms,
-            });
-        }
-    }
-
-    fn report_if_due(&mut self, side: Side, now: Instant) {
-        if self.leg(side).reports.due_at.is_some_and(|due| due <= now) {
-            self.report(side, now, false);
-            let Self { legs, rng, .. } = self;
-            legs[side.index()].reports.schedule(now, rng);
-        }
-    }
-
-    fn report(&mut self, to: Side, now: Instant, bye: bool) {
-        let ntp = self.ntp(now);
-        let leg = self.leg_mut(to);
-        if !leg.path.as_ref().is_some_and(Path::rtcp_allowed) {
-            return;
-        }
-        let mut report = [0; RTCP_LEN_MAX];
-        let len = leg.write_report(now, ntp, bye, &mut report);
-        let mut buf = [0; TRANSMIT_LEN_MAX];
-        buf[..RTCP_LEN_MAX].copy_from_slice(&report);
-        self.post(Transmit {
-            to,
-            kind: TransmitKind::Rtcp,
-            len: len as u8,
-            buf,
-        });
-    }
-
-    fn note_silence(&mut self, side: Side, now: Instant) {
-        let after = self.config.no_media_after;
-        if !self.watched
-            || self
-                .leg(side)
-                .silence_deadline(after)
-                .is_none_or(|at| at > now)
-        {
-            return;
-        }
-        self.leg_mut(side).silence_told = true;
-        self.tell(Event::NoMedia { side });
-    }
-
     fn tell(&mut self, event: Event) {
         // Only digits can come in any number; the end is always told.
         if self.events.len() < EVENTS_MAX {
             self.events.push_back(event);
         }
-    }
-
-    fn renew_deadline(&mut self) {
-        let after = self.watched.then_some(self.config.no_media_after);
-        let legs = self.legs.iter().flat_map(|leg| {
-            let silence = after.and_then(|after| leg.silence_deadline(after));
-            [
-                leg.playout.deadline(),
-                leg.dtmf.deadline(),
-                leg.reports.due_at,
-                silence,
-            ]
-        });
-        let recorder = self.recorder.as_ref().map(|recorder| recorder.deadline());
-        self.deadline = legs.chain([recorder]).flatten().min();
     }
 
     fn ntp(&self, now: Instant) -> NtpTime {
