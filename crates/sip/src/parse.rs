@@ -238,7 +238,8 @@ impl Draft<'_> {
         NameAddr::parse(from.ok_or(Fault::From)?).map_err(|_| Fault::From)?;
         NameAddr::parse(to.ok_or(Fault::To)?).map_err(|_| Fault::To)?;
         let call_id = call_id.ok_or(Fault::CallId)?;
-        if call_id.is_empty() || call_id.iter().any(|&b| b <= b' ') {
+        // It is compared and echoed octet by octet, so nothing that a writer would have to change.
+        if call_id.is_empty() || call_id.iter().any(|&b| b <= b' ' || b == 0x7f) {
             return Err(Fault::CallId);
         }
         if max_forwards.is_some_and(|v| scan::parse_u32(v).is_none_or(|n| n > 255)) {

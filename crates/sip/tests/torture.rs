@@ -1,5 +1,6 @@
 //! Torture messages with a verdict each: our own set, always; the exact files of RFC 4475 and RFC 5118 where
 //! the shared fixtures are at hand.
+#![allow(clippy::unwrap_used)] // Helpers of tests may fail as loudly as the tests.
 
 use axbridge_sip::{DropReason, Fault, Message, Name, ParseError, Scheme};
 use bytes::Bytes;
