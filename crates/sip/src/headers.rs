@@ -156,6 +156,8 @@ fn unescape(v: &[u8]) -> Cow<'_, [u8]> {
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct Via<'a> {
     raw: &'a [u8],
+    /// `raw` before its parameters.
+    head: &'a [u8],
     transport: &'a [u8],
     host: &'a [u8],
     port: Option<u16>,
@@ -166,6 +168,7 @@ impl Via<'static> {
     /// See [`NameAddr::UNKNOWN`].
     pub(crate) const UNKNOWN: Via<'static> = Via {
         raw: b"",
+        head: b"",
         transport: b"",
         host: b"",
         port: None,
@@ -195,18 +198,21 @@ impl<'a> Via<'a> {
             return Err(HeaderError);
         }
         let (host, port) = sent_by(trim(&rest[..end])).ok_or(HeaderError)?;
+        let tail = &rest[end..];
         Ok(Via {
             raw,
+            head: trim(&raw[..raw.len() - tail.len()]),
             transport,
             host,
             port,
-            params: Params::after_semicolon(&rest[end..]),
+            params: Params::after_semicolon(tail),
         })
     }
 
     /// False if a parameter has no proper name (`;;`). Such a Via is enough to answer by, not to serve.
     pub(crate) fn is_strict(&self) -> bool {
         params_are_named(self.params)
+            && (self.head.len() == self.raw.len() || !self.params.raw().is_empty())
     }
 
     /// The whole element as received.
@@ -285,8 +291,7 @@ impl<'a> Via<'a> {
     /// Writes the element again with `received` and `rport` as seen from the transport: the former ones are
     /// dropped, `received` is set if it is not what sent-by says (or rport was asked for), `rport` if asked for.
     pub fn write_seen_from(&self, remote: SocketAddr, out: &mut Vec<u8>) {
-        let head = self.raw.len() - self.params_text_len();
-        out.extend_from_slice(trim(&self.raw[..head]));
+        out.extend_from_slice(self.head);
         for (name, value) in self.params {
             let ours =
                 name.eq_ignore_ascii_case(b"received") || name.eq_ignore_ascii_case(b"rport");
@@ -309,15 +314,6 @@ impl<'a> Via<'a> {
         if asked {
             out.extend_from_slice(format!(";rport={}", remote.port()).as_bytes());
         }
-    }
-
-    /// Length of the parameters with their first `;`.
-    fn params_text_len(&self) -> usize {
-        if self.params.raw().is_empty() {
-            return 0;
-        }
-        // `params` is the tail of `raw`, so the `;` before it is the only octet between.
-        self.params.raw().len() + 1
     }
 }
 

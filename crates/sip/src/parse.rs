@@ -335,7 +335,7 @@ fn check_vias(value: &[u8], count: &mut usize) -> Result<(), Fault> {
     for element in Elements::new(value) {
         let good = match count {
             0 => Via::parse(element).is_ok_and(|via| via.is_strict()),
-            _ => !element.is_empty(),
+            _ => element.first().is_some_and(|&b| TOKEN[usize::from(b)]),
         };
         if !good {
             return Err(Fault::Via);

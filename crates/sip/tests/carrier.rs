@@ -615,6 +615,11 @@ fn a_via_is_read_whatever_its_spelling() {
         b"HTTP/2.0/UDP h",
         b"SIP/2.0/UDP h:x",
         b"SIP/2.0/UDP ;branch=1",
+        b"SIP/2.0/UDP h;",
+        b"SIP/2.0/UDP h;branch=1;",
+        b"SIP/2.0/UDP h;branch=1,",
+        b"SIP/2.0/UDP h;branch=1,\0",
+        b"SIP/2.0/UDP h ; ;branch=1",
         b"SIP/2.0/U,P h",
         b"SIP/2.0/UDP 2001:db8::1",
     ] {

@@ -283,22 +283,31 @@ fn hostile_shapes_take_linear_time() {
             raw.extend(shape.iter().cycle().take(60_000));
             raw.extend_from_slice(b"\r\n\r\n");
             let buf = Bytes::from(raw);
-            let start = Instant::now();
-            if let Ok(m) = Message::parse_with(buf.clone(), &wide, Source::Datagram) {
-                exercise_message(&m);
-            }
-            let _ = peek_call_id(&buf);
-            let mut framer = StreamFramer::new(wide);
-            for byte in buf.chunks(7) {
-                framer.push(byte);
-                let _ = framer.next();
-            }
+            // The best of three, so that a busy machine is not taken for a slow parser.
+            let best = (0..3)
+                .map(|_| time_to_read(&buf, &wide))
+                .find(|t| *t < BOUND);
             assert!(
-                start.elapsed() < Duration::from_millis(600),
-                "{header} of {:?} took {:?}",
-                shape.escape_ascii().to_string(),
-                start.elapsed()
+                best.is_some(),
+                "{header} of {:?} took over {BOUND:?}",
+                shape.escape_ascii().to_string()
             );
         }
     }
+}
+
+const BOUND: Duration = Duration::from_millis(600);
+
+fn time_to_read(buf: &Bytes, limits: &Limits) -> Duration {
+    let start = Instant::now();
+    if let Ok(m) = Message::parse_with(buf.clone(), limits, Source::Datagram) {
+        exercise_message(&m);
+    }
+    let _ = peek_call_id(buf);
+    let mut framer = StreamFramer::new(*limits);
+    for piece in buf.chunks(7) {
+        framer.push(piece);
+        let _ = framer.next();
+    }
+    start.elapsed()
 }
