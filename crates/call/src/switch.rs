@@ -50,6 +50,7 @@ pub struct Switch {
     calls: Calls,
     sessions: HashMap<Arc<str>, CallKey, foldhash::fast::FixedState>,
     draining: bool,
+    overloaded: bool,
     counters: SwitchCounters,
 }
 
@@ -61,6 +62,7 @@ impl Switch {
             calls: Calls::default(),
             sessions: HashMap::default(),
             draining: false,
+            overloaded: false,
             counters: SwitchCounters::default(),
         }
     }
@@ -119,6 +121,11 @@ impl Switch {
     /// From now on new calls are refused with 503; those there are go on.
     pub fn drain(&mut self) {
         self.draining = true;
+    }
+
+    /// While overloaded, new calls are refused with 503; those there are go on.
+    pub fn set_overloaded(&mut self, overloaded: bool) {
+        self.overloaded = overloaded;
     }
 
     /// When [`Switch::handle_timeout`] wants to be called next.
@@ -351,7 +358,7 @@ impl Switch {
                 ResponseBuilder::new(421).header(Name::Require, "100rel"),
             ));
         }
-        if self.draining || self.calls.len() >= self.core.config.calls_max {
+        if self.draining || self.overloaded || self.calls.len() >= self.core.config.calls_max {
             let retry_after = self.core.config.sip.retry_after_s.to_string();
             return Err(Box::new(
                 ResponseBuilder::new(503).header(Name::RetryAfter, retry_after),
