@@ -1,6 +1,6 @@
 //! Recordings on disk: samples come through one bounded queue to each writer thread and never make a call wait.
 //!
-//! A recording shorter than [`AUDIO_MIN_MS`] never touches the disk. A longer one grows as a valid WAV file in a folder
+//! The media session begins a recording here only when it has outlasted the minimum. It grows as a valid WAV file in a folder
 //! that nobody serves, and appears in the served folder by one rename when it is finished. What a killed process left
 //! behind is repaired and published by [`recover`] at the next start.
 
@@ -16,11 +16,11 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 pub use name::{RecordingName, object_name};
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, published_length_ms, recover};
 
 /// Samples per second and channel.
 pub const SAMPLE_RATE_HZ: u32 = 8_000;
-/// Shorter recordings leave no file.
+/// A shorter one found after a crash is not worth keeping.
 pub const AUDIO_MIN_MS: u64 = 3_000;
 
 /// Where recordings go and how much may wait for the disk.
@@ -37,21 +37,23 @@ pub struct RecordingConfig {
 }
 
 impl RecordingConfig {
-    /// `recordings/` and `.partial/` under one data folder.
-    pub fn under(data_dir: &std::path::Path) -> Self {
+    /// Everything under one folder: `<application>/` and, never served, `.partial/`.
+    pub fn under(dir: &std::path::Path) -> Self {
         Self {
-            served_dir: data_dir.join("recordings"),
-            partial_dir: data_dir.join(".partial"),
+            served_dir: dir.into(),
+            partial_dir: dir.join(".partial"),
             writers: 1,
             queue_chunks: 16_384,
         }
     }
 
-    /// Where a finished recording lies: `served_dir/<application>/<object>`.
+    /// Where a finished recording lies.
     pub fn path_of(&self, app: &str, object: &str) -> PathBuf {
-        self.served_dir
-            .join(name::escape(app))
-            .join(name::escape(object))
+        let name = RecordingName {
+            app: app.into(),
+            object: object.into(),
+        };
+        name.path_in(&self.served_dir)
     }
 }
 
@@ -60,15 +62,11 @@ impl RecordingConfig {
 pub enum Outcome {
     /// The file is in the served folder and on the disk.
     Published {
-        /// File name inside the application's folder.
-        object: String,
         /// Size of the file.
         bytes: u64,
         /// Length of the audio.
         length_ms: u64,
     },
-    /// Less than [`AUDIO_MIN_MS`]: no file.
-    TooShort,
     /// No file; the reason in words for the operator.
     Failed(String),
 }

@@ -1,50 +1,37 @@
-//! Names of recordings: never a telephone number in them, and everything that a restart must know.
+//! Names of recordings: never a telephone number in them.
 
-use std::path::PathBuf;
-
-use rand::Rng;
-
-const PARTIAL_SUFFIX: &str = ".part";
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// What identifies a recording, also on disk while it grows.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RecordingName {
     /// The application's folder.
     pub app: String,
-    /// The call's session identifier.
-    pub session: String,
-    /// The name under which the recording will be published.
+    /// The file name.
     pub object: String,
 }
 
 impl RecordingName {
-    /// A fresh object name for a recording that begins at `wall_ms`.
-    pub fn new(app: impl Into<String>, session: impl Into<String>, wall_ms: u64) -> Self {
-        let digits = rand::rng().random_range(0..10_000_000_000);
+    /// Reads the name that a call gave: `<application>/<object>`.
+    pub fn from_stem(stem: &str) -> Self {
+        let (app, object) = stem.split_once('/').unwrap_or(("0", stem));
         Self {
             app: app.into(),
-            session: session.into(),
-            object: object_name(wall_ms, digits),
+            object: object.into(),
         }
     }
 
-    /// File name while in progress.
-    pub(super) fn partial(&self) -> PathBuf {
-        let parts = [&self.app, &self.object, &self.session].map(|part| escape(part));
-        PathBuf::from(format!("{}{PARTIAL_SUFFIX}", parts.join("~")))
+    /// Where it lies below `dir`.
+    pub(super) fn path_in(&self, dir: &Path) -> PathBuf {
+        dir.join(escape(&self.app)).join(escape(&self.object))
     }
 
-    /// Reads [`partial`](Self::partial) back.
-    pub(super) fn from_partial(file_name: &str) -> Option<Self> {
-        let mut parts = file_name
-            .strip_suffix(PARTIAL_SUFFIX)?
-            .split('~')
-            .map(unescape);
-        let (app, object, session) = (parts.next()??, parts.next()??, parts.next()??);
-        parts.next().is_none().then_some(Self {
-            app,
-            session,
-            object,
+    /// Reads [`path_in`](Self::path_in) back from its last two components.
+    pub(super) fn from_components(app: &OsStr, object: &OsStr) -> Option<Self> {
+        Some(Self {
+            app: unescape(app.to_str()?)?,
+            object: unescape(object.to_str()?)?,
         })
     }
 }
@@ -128,26 +115,33 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_partial_file_gives_the_recording_back() {
-        let name = RecordingName::new("../app~1", "n1_7_20260101000000@host/é", 0);
-        let file = name.partial();
-        let text = file.to_str().unwrap();
-        assert!(!text.contains('/') && !text.starts_with('.'));
-        assert_eq!(RecordingName::from_partial(text), Some(name));
+    fn the_path_of_a_recording_gives_its_name_back_and_stays_in_its_folder() {
+        for stem in [
+            "7/20260101000000.wav",
+            "../../etc/passwd",
+            "./.partial",
+            "é~/%41",
+            "alone",
+        ] {
+            let name = RecordingName::from_stem(stem);
+            let path = name.path_in(Path::new("/dir"));
+            let parts: Vec<_> = path.iter().collect();
+            assert_eq!(parts.len(), 4, "{stem}: {path:?}");
+            assert!(!parts[2].to_str().unwrap().starts_with('.'), "{path:?}");
+            assert_eq!(
+                RecordingName::from_components(parts[2], parts[3]),
+                Some(name)
+            );
+        }
     }
 
     #[test]
-    fn other_files_are_not_recordings() {
-        for text in [
-            "",
-            "a.wav",
-            "a~b.part",
-            "a~b~c~d.part",
-            "a~%zz~c.part",
-            "a~%4",
-            "a~b~%ff.part",
-        ] {
-            assert_eq!(RecordingName::from_partial(text), None, "{text}");
+    fn a_broken_escape_is_not_a_recording() {
+        for text in ["%zz", "%4", "%ff", "%"] {
+            assert_eq!(
+                RecordingName::from_components(OsStr::new("a"), OsStr::new(text)),
+                None
+            );
         }
     }
 }

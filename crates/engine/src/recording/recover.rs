@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::writer::publish;
 use super::{AUDIO_MIN_MS, RecordingConfig, RecordingName, SAMPLE_RATE_HZ};
@@ -15,8 +15,6 @@ const HEADER_BYTES: u64 = 44;
 pub struct Recovered {
     /// The application's folder.
     pub app: String,
-    /// The call's session identifier.
-    pub session: String,
     /// File name inside the application's folder.
     pub object: String,
     /// Size of the file.
@@ -26,30 +24,45 @@ pub struct Recovered {
 }
 
 /// Empties the folder of partial recordings. Call it before [`Recorder::start`](super::Recorder::start). A file that
-/// cannot be read or published is logged and left where it is; files that are not ours are not touched.
+/// cannot be read or published is logged and left where it is.
 pub fn recover(config: &RecordingConfig) -> io::Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
-    let entries = match fs::read_dir(&config.partial_dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(recovered),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let Some(name) = path
-            .file_name()
-            .and_then(|name| RecordingName::from_partial(name.to_str()?))
-        else {
+    for folder in list(&config.partial_dir)? {
+        if !folder.is_dir() {
             continue;
-        };
-        match recover_one(config, name, &path) {
-            Ok(found) => recovered.extend(found),
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "a partial recording could not be saved")
+        }
+        for path in list(&folder)? {
+            let parts = folder.file_name().zip(path.file_name());
+            let Some(name) =
+                parts.and_then(|(app, object)| RecordingName::from_components(app, object))
+            else {
+                continue;
+            };
+            match recover_one(config, name, &path) {
+                Ok(found) => recovered.extend(found),
+                Err(error) => {
+                    tracing::error!(path = %path.display(), %error, "a partial recording could not be saved")
+                }
             }
         }
     }
     Ok(recovered)
+}
+
+/// What is in a folder; a folder that does not exist is empty.
+fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Length in milliseconds of a published recording; None when there is none. After [`recover`] this answers what became
+/// of any recording that a killed process had begun.
+pub fn published_length_ms(config: &RecordingConfig, app: &str, object: &str) -> Option<u64> {
+    let wav = hound::WavReader::open(config.path_of(app, object)).ok()?;
+    Some(u64::from(wav.duration()) * 1_000 / u64::from(wav.spec().sample_rate.max(1)))
 }
 
 fn recover_one(
@@ -64,14 +77,9 @@ fn recover_one(
         return Ok(None);
     };
     let bytes = publish(config, &name, &file, path)?;
-    let RecordingName {
-        app,
-        session,
-        object,
-    } = name;
+    let RecordingName { app, object } = name;
     Ok(Some(Recovered {
         app,
-        session,
         object,
         bytes,
         length_ms,

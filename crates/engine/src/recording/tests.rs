@@ -14,12 +14,13 @@ impl Folder {
     }
 
     fn partial_files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<_> = fs::read_dir(self.0.join(".partial"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        files.sort();
-        files
+        let files = |dir: PathBuf| {
+            fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .map(|entry| entry.unwrap().path())
+        };
+        files(self.0.join(".partial")).flat_map(files).collect()
     }
 }
 
@@ -34,14 +35,9 @@ fn begin(
     channels: u16,
 ) -> (RecordingId, RecordingName, mpsc::Receiver<Outcome>) {
     let (sender, outcome) = mpsc::channel();
-    let name = RecordingName::new("app-1", "n_1_20260101000000@host", 1_767_225_600_000);
-    let id = recorder
-        .begin(
-            name.clone(),
-            channels,
-            Box::new(move |outcome| sender.send(outcome).unwrap()),
-        )
-        .unwrap();
+    let name = RecordingName::from_stem("7/202601010000000000000001.wav");
+    let on_outcome = Box::new(move |outcome| drop(sender.send(outcome)));
+    let id = recorder.begin(name.clone(), channels, on_outcome).unwrap();
     (id, name, outcome)
 }
 
@@ -79,12 +75,11 @@ fn a_finished_recording_is_a_wav_in_the_application_folder() {
     assert_eq!(
         outcome,
         Outcome::Published {
-            object: name.object.clone(),
             bytes,
             length_ms: 3_100
         }
     );
-    let mut wav = hound::WavReader::open(config.path_of("app-1", &name.object)).unwrap();
+    let mut wav = hound::WavReader::open(config.path_of("7", &name.object)).unwrap();
     assert_eq!(
         (wav.spec().channels, wav.spec().sample_rate, wav.duration()),
         (2, 8_000, 24_800)
@@ -95,24 +90,6 @@ fn a_finished_recording_is_a_wav_in_the_application_folder() {
         "second chunk, second sample"
     );
     assert!(folder.partial_files().is_empty());
-    drop(recorder);
-    threads.join();
-}
-
-#[test]
-fn less_than_three_seconds_never_touches_the_disk() {
-    let folder = Folder::new("short");
-    let config = RecordingConfig::under(&folder.0);
-    let (recorder, threads) = Recorder::start(&config).unwrap();
-    let (id, _, outcome) = begin(&recorder, 1);
-    push(&recorder, id, 1, 2_980);
-    recorder.finish(id, None).unwrap();
-    assert_eq!(
-        outcome.recv_timeout(Duration::from_secs(10)).unwrap(),
-        Outcome::TooShort
-    );
-    assert!(folder.partial_files().is_empty());
-    assert!(fs::read_dir(&config.served_dir).unwrap().next().is_none());
     drop(recorder);
     threads.join();
 }
@@ -136,11 +113,11 @@ fn the_header_is_valid_while_the_call_goes_on_and_nothing_is_served_yet() {
     let begun = Instant::now();
     wait_for("the flush", || read().filter(|&frames| frames == 28_000));
     assert!(begun.elapsed() < Duration::from_secs(1));
-    assert!(!config.path_of("app-1", &name.object).exists());
+    assert!(!config.path_of("7", &name.object).exists());
     drop(recorder);
     threads.join();
     assert!(
-        config.path_of("app-1", &name.object).exists(),
+        config.path_of("7", &name.object).exists(),
         "an orderly end publishes what is open"
     );
 }
@@ -156,42 +133,34 @@ fn what_a_killed_process_left_is_repaired_and_published() {
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
-    let long = RecordingName::new("app-1", "long@host", 0);
-    let mut wav = hound::WavWriter::create(config.partial_dir.join(long.partial()), spec).unwrap();
+    let partial = |object: &str| {
+        let path = RecordingName::from_stem(&format!("7/{object}")).path_in(&config.partial_dir);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    let mut wav = hound::WavWriter::create(partial("long.wav"), spec).unwrap();
     (0..24_000 * 2).for_each(|_| wav.write_sample(5i16).unwrap());
     wav.flush().unwrap();
     // What was written after the last flush of the header, cut in the middle of a frame.
     std::mem::forget(wav);
-    let path = config.partial_dir.join(long.partial());
-    let mut all = fs::read(&path).unwrap();
+    let mut all = fs::read(partial("long.wav")).unwrap();
     all.extend_from_slice(&[1; 8_003]);
-    fs::write(&path, all).unwrap();
-    let short = RecordingName::new("app-1", "short@host", 0);
-    hound::WavWriter::create(config.partial_dir.join(short.partial()), spec)
-        .unwrap()
-        .finalize()
-        .unwrap();
-    fs::write(
-        config
-            .partial_dir
-            .join(RecordingName::new("app-1", "empty@host", 0).partial()),
-        b"",
-    )
-    .unwrap();
-    fs::write(config.partial_dir.join("not-ours.txt"), b"x").unwrap();
+    fs::write(partial("long.wav"), all).unwrap();
+    let wav = hound::WavWriter::create(partial("short.wav"), spec).unwrap();
+    wav.finalize().unwrap();
+    fs::write(partial("empty.wav"), b"").unwrap();
 
     let recovered = recover(&config).unwrap();
     assert_eq!(recovered.len(), 1);
     assert_eq!(
-        (recovered[0].session.as_str(), recovered[0].length_ms),
-        ("long@host", 3_250)
+        (recovered[0].object.as_str(), recovered[0].length_ms),
+        ("long.wav", 3_250)
     );
-    let wav = hound::WavReader::open(config.path_of("app-1", &long.object)).unwrap();
+    let wav = hound::WavReader::open(config.path_of("7", "long.wav")).unwrap();
     assert_eq!(wav.duration(), 26_000);
-    assert_eq!(
-        folder.partial_files(),
-        [config.partial_dir.join("not-ours.txt")]
-    );
+    assert!(folder.partial_files().is_empty());
+    assert_eq!(published_length_ms(&config, "7", "long.wav"), Some(3_250));
+    assert_eq!(published_length_ms(&config, "7", "short.wav"), None);
 }
 
 #[test]
@@ -199,14 +168,13 @@ fn a_disk_that_refuses_fails_the_recording_with_a_reason() {
     let folder = Folder::new("refuses");
     let config = RecordingConfig::under(&folder.0);
     let (recorder, threads) = Recorder::start(&config).unwrap();
-    fs::remove_dir_all(&config.partial_dir).unwrap();
+    // A file where the folder should be.
+    fs::write(config.partial_dir.join("7"), b"").unwrap();
     let (id, _, outcome) = begin(&recorder, 1);
     push(&recorder, id, 1, 4_000);
     recorder.finish(id, None).unwrap();
-    assert!(matches!(
-        outcome.recv_timeout(Duration::from_secs(10)).unwrap(),
-        Outcome::Failed(_)
-    ));
+    let outcome = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(matches!(outcome, Outcome::Failed(_)));
     drop(recorder);
     threads.join();
 }
@@ -216,14 +184,13 @@ fn missing_samples_fail_the_recording_and_leave_nothing() {
     let folder = Folder::new("missing");
     let config = RecordingConfig::under(&folder.0);
     let (recorder, threads) = Recorder::start(&config).unwrap();
-    let (id, _, outcome) = begin(&recorder, 1);
+    let (id, name, outcome) = begin(&recorder, 1);
     push(&recorder, id, 1, 4_000);
     recorder.finish(id, Some("queue full".into())).unwrap();
-    assert_eq!(
-        outcome.recv_timeout(Duration::from_secs(10)).unwrap(),
-        Outcome::Failed("queue full".into())
-    );
+    let outcome = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert_eq!(outcome, Outcome::Failed("queue full".into()));
     assert!(folder.partial_files().is_empty());
+    assert!(!config.path_of("7", &name.object).exists());
     drop(recorder);
     threads.join();
 }

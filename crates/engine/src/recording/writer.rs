@@ -8,8 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{
-    AUDIO_MIN_MS, Message, OnOutcome, Outcome, RecordingConfig, RecordingId, RecordingName,
-    SAMPLE_RATE_HZ,
+    Message, OnOutcome, Outcome, RecordingConfig, RecordingId, RecordingName, SAMPLE_RATE_HZ,
 };
 
 /// Half of the second within which a header must be right, because the disk may be slow.
@@ -30,9 +29,7 @@ struct Recording {
 }
 
 enum State {
-    /// Not yet long enough for a file.
-    InMemory(Vec<i16>),
-    OnDisk(Box<Growing>),
+    Growing(Growing),
     Failed(String),
 }
 
@@ -85,22 +82,13 @@ impl Writer {
                 channels,
                 on_outcome,
             } => {
-                let state = State::InMemory(Vec::new());
-                let channels = channels.clamp(1, 2);
-                self.open.insert(
-                    id,
-                    Recording {
-                        name,
-                        channels,
-                        on_outcome,
-                        frames: 0,
-                        state,
-                    },
-                );
+                let recording =
+                    Recording::begin(&self.config, name, channels.clamp(1, 2), on_outcome);
+                self.open.insert(id, recording);
             }
             Message::Samples { id, samples } => {
                 if let Some(recording) = self.open.get_mut(&id) {
-                    recording.append(&self.config.partial_dir, &samples);
+                    recording.append(&samples);
                 }
             }
             Message::Finish { id, failure } => {
@@ -113,73 +101,57 @@ impl Writer {
 }
 
 impl Recording {
-    fn append(&mut self, partial_dir: &Path, samples: &[i16]) {
-        self.frames += samples.len() as u64 / u64::from(self.channels);
-        let long_enough = self.length_ms() >= AUDIO_MIN_MS;
-        let result = match &mut self.state {
-            State::InMemory(held) => {
-                held.extend_from_slice(samples);
-                if !long_enough {
-                    return;
-                }
-                let held = std::mem::take(held);
-                Growing::create(partial_dir.join(self.name.partial()), self.channels).and_then(
-                    |mut growing| {
-                        growing.append(&held)?;
-                        // At once, so that a crash right after the third second still leaves a file to repair.
-                        growing.flush()?;
-                        self.state = State::OnDisk(Box::new(growing));
-                        Ok(())
-                    },
-                )
-            }
-            State::OnDisk(growing) => growing.append(samples),
-            State::Failed(_) => return,
+    fn begin(
+        config: &RecordingConfig,
+        name: RecordingName,
+        channels: u16,
+        on_outcome: OnOutcome,
+    ) -> Self {
+        let state = match Growing::create(name.path_in(&config.partial_dir), channels) {
+            Ok(growing) => State::Growing(growing),
+            Err(error) => State::failed(&name, &error),
         };
-        self.note(result);
+        Self {
+            name,
+            channels,
+            on_outcome,
+            frames: 0,
+            state,
+        }
+    }
+
+    fn append(&mut self, samples: &[i16]) {
+        self.frames += samples.len() as u64 / u64::from(self.channels);
+        self.attempt(|growing| growing.append(samples));
     }
 
     fn flush(&mut self) {
-        if let State::OnDisk(growing) = &mut self.state {
-            let result = growing.flush();
-            self.note(result);
-        }
+        self.attempt(Growing::flush);
     }
 
     /// A failed write ends the recording, not the call: the half file goes, the reason stays.
-    fn note(&mut self, result: io::Result<()>) {
-        if let Err(error) = result {
-            tracing::error!(session = %self.name.session, %error, "recording failed");
-            let old = std::mem::replace(&mut self.state, State::Failed(error.to_string()));
-            if let State::OnDisk(growing) = old {
-                growing.discard();
-            }
+    fn attempt(&mut self, write: impl FnOnce(&mut Growing) -> io::Result<()>) {
+        let State::Growing(growing) = &mut self.state else {
+            return;
+        };
+        if let Err(error) = write(growing) {
+            growing.discard();
+            self.state = State::failed(&self.name, &error);
         }
     }
 
-    fn length_ms(&self) -> u64 {
-        self.frames * 1_000 / u64::from(SAMPLE_RATE_HZ)
-    }
-
     fn finish(self, config: &RecordingConfig, failure: Option<String>) {
-        let length_ms = self.length_ms();
+        let length_ms = self.frames * 1_000 / u64::from(SAMPLE_RATE_HZ);
         let outcome = match (self.state, failure) {
-            (State::OnDisk(growing), Some(reason)) => {
+            (State::Growing(growing), Some(reason)) => {
                 growing.discard();
                 Outcome::Failed(reason)
             }
-            (State::Failed(reason), _) | (State::InMemory(_), Some(reason)) => {
-                Outcome::Failed(reason)
-            }
-            (State::InMemory(_), None) => Outcome::TooShort,
-            (State::OnDisk(growing), None) => {
+            (State::Failed(reason), _) => Outcome::Failed(reason),
+            (State::Growing(growing), None) => {
                 let path = growing.path.clone();
                 match growing.publish(config, &self.name) {
-                    Ok(bytes) => Outcome::Published {
-                        object: self.name.object,
-                        bytes,
-                        length_ms,
-                    },
+                    Ok(bytes) => Outcome::Published { bytes, length_ms },
                     Err(error) => {
                         let _ = fs::remove_file(&path);
                         Outcome::Failed(error.to_string())
@@ -194,14 +166,23 @@ impl Recording {
             Outcome::Published { .. } => {
                 metrics::counter!("axbridge_recordings_published_total").increment(1)
             }
-            Outcome::TooShort => {}
         }
         (self.on_outcome)(outcome);
     }
 }
 
+impl State {
+    fn failed(name: &RecordingName, error: &io::Error) -> Self {
+        tracing::error!(object = %name.object, %error, "recording failed");
+        State::Failed(error.to_string())
+    }
+}
+
 impl Growing {
     fn create(path: PathBuf, channels: u16) -> io::Result<Self> {
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -214,12 +195,15 @@ impl Growing {
         };
         let same = file.try_clone()?;
         let wav = hound::WavWriter::new(BufWriter::new(file), spec).map_err(into_io)?;
-        Ok(Self {
+        let mut growing = Self {
             wav,
             file: same,
             path,
             dirty: true,
-        })
+        };
+        // The header at once: a crash in the next half second must still leave something to repair.
+        growing.flush()?;
+        Ok(growing)
     }
 
     fn append(&mut self, samples: &[i16]) -> io::Result<()> {
@@ -238,14 +222,14 @@ impl Growing {
         Ok(())
     }
 
-    fn discard(self: Box<Self>) {
+    fn discard(&self) {
         let _ = fs::remove_file(&self.path);
     }
 
-    fn publish(self: Box<Self>, config: &RecordingConfig, name: &RecordingName) -> io::Result<u64> {
+    fn publish(self, config: &RecordingConfig, name: &RecordingName) -> io::Result<u64> {
         let Self {
             wav, file, path, ..
-        } = *self;
+        } = self;
         wav.finalize().map_err(into_io)?;
         publish(config, name, &file, &path)
     }
