@@ -394,16 +394,16 @@ fn check_version(version: &[u8]) -> Result<(), Fault> {
 /// One header line at `start..end`, its line end left out: a token, white space if any, a colon, the value.
 fn entry(bytes: &[u8], start: usize, end: usize) -> Option<Entry> {
     let line = &bytes[start..end];
-    let name_len = line.iter().position(|&b| !TOKEN[usize::from(b)])?;
-    let spaces = line[name_len..].iter().position(|&b| !is_ws(b))?;
-    let colon = name_len + spaces;
-    if name_len == 0 || line[colon] != b':' {
+    let colon = memchr::memchr(b':', line)?;
+    let name = scan::trim_end(&line[..colon]);
+    let known = Name::from_bytes(name);
+    if known.is_none() && !scan::is_token(name) {
         return None;
     }
     Some(Entry {
-        name: Name::from_bytes(&line[..name_len]),
+        name: known,
         name_start: offset(start),
-        name_end: offset(start + name_len),
+        name_end: offset(start + name.len()),
         value_start: offset(start + colon + 1),
         value_end: offset(end),
     })

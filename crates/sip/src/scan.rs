@@ -91,15 +91,14 @@ pub(crate) fn quoted_end(v: &[u8]) -> Option<usize> {
 /// the rest.
 pub(crate) fn find_outside(v: &[u8], stop: u8) -> Option<usize> {
     let mut at = 0;
-    while at < v.len() {
+    loop {
+        at += memchr::memchr3(stop, b'"', b'<', v.get(at..)?)?;
         match v[at] {
-            b if b == stop => return Some(at),
             b'"' => at += quoted_end(&v[at..])?,
             b'<' => at += memchr::memchr(b'>', &v[at..])? + 1,
-            _ => at += 1,
+            _ => return Some(at),
         }
     }
-    None
 }
 
 /// The elements of a comma-separated header value, trimmed; commas inside quotes and angle brackets do

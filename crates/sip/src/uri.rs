@@ -53,11 +53,7 @@ impl Uri<'static> {
 impl<'a> Uri<'a> {
     /// Reads a URI that stands alone: no angle brackets, no white space.
     pub fn parse(raw: &'a [u8]) -> Result<Uri<'a>, UriError> {
-        // White space, controls, brackets and quotes are in no URI; octets over 0x7F are let through.
-        if raw
-            .iter()
-            .any(|&b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f))
-        {
+        if has_foreign_byte(raw) {
             return Err(UriError);
         }
         let colon = memchr::memchr(b':', raw).ok_or(UriError)?;
@@ -216,6 +212,14 @@ impl<'a> Uri<'a> {
     }
 }
 
+/// White space, controls, brackets and quotes are in no URI; octets over 0x7F are let through. Without early
+/// exits, so that the compiler can look at many octets at once.
+fn has_foreign_byte(v: &[u8]) -> bool {
+    v.iter().fold(false, |found, &b| {
+        found | (b <= b' ') | (b == b'<') | (b == b'>') | (b == b'"') | (b == 0x7f)
+    })
+}
+
 fn is_scheme(v: &[u8]) -> bool {
     v.first().is_some_and(u8::is_ascii_alphabetic)
         && v.iter()
@@ -231,7 +235,7 @@ pub(crate) fn split_host_port(v: &[u8]) -> Option<(&[u8], Option<u16>)> {
     } else {
         let end = memchr::memchr(b':', v).unwrap_or(v.len());
         let host = &v[..end];
-        if host.is_empty() || !host.iter().all(|&b| is_host_byte(b)) {
+        if host.is_empty() || !host.iter().fold(true, |good, &b| good & is_host_byte(b)) {
             return None;
         }
         end
@@ -246,7 +250,11 @@ pub(crate) fn split_host_port(v: &[u8]) -> Option<(&[u8], Option<u16>)> {
 
 fn is_host_byte(b: u8) -> bool {
     // `_` is no hostname character, but names with it are seen on trunks.
-    b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')
+    ((b | 0x20).wrapping_sub(b'a') < 26)
+        | (b.wrapping_sub(b'0') < 10)
+        | (b == b'.')
+        | (b == b'-')
+        | (b == b'_')
 }
 
 fn parse_v6(v: &[u8]) -> Option<Ipv6Addr> {
