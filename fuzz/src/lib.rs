@@ -5,13 +5,21 @@
 //! and a few seeds in `corpus/<name>/`.
 #![forbid(unsafe_code)]
 
+mod rtp;
 mod sip;
 
+pub use rtp::{rtcp, rtp, telephone_event};
 pub use sip::{framing, sip_message, sip_uri};
 
 /// A target's name and body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: &[Target] =
-    &[("sip_message", sip_message), ("sip_uri", sip_uri), ("framing", framing)];
+pub const TARGETS: &[Target] = &[
+    ("sip_message", sip_message),
+    ("sip_uri", sip_uri),
+    ("framing", framing),
+    ("rtp", rtp),
+    ("rtcp", rtcp),
+    ("telephone_event", telephone_event),
+];
