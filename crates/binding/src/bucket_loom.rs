@@ -28,7 +28,7 @@ impl Word for AtomicU64 {
     }
 }
 
-type Small = Bucket<AtomicU64, 1, 2>;
+type Small = Bucket<AtomicU64, 1, 3>;
 
 fn key(low: u64) -> Key {
     Key {
@@ -41,7 +41,7 @@ fn key(low: u64) -> Key {
 
 fn explore(body: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(3);
+    model.preemption_bound = Some(4);
     model.check(body);
 }
 
@@ -49,18 +49,18 @@ fn explore(body: impl Fn() + Sync + Send + 'static) {
 fn an_overwrite_is_seen_before_or_after_never_between() {
     explore(|| {
         let bucket = Arc::new(Small::new());
-        bucket.put(0, 1, &[5, 100]);
+        bucket.put(0, 1, &[5, 100, 100]);
         let writer = loom::thread::spawn({
             let bucket = bucket.clone();
-            move || bucket.put(0, 1, &[5, 200])
+            move || bucket.put(0, 1, &[5, 200, 200])
         });
         // In-place change of one key: the key is never missing.
         match bucket.look(1, key(5)) {
-            Look::Hit([5, 100 | 200]) => {}
+            Look::Hit([5, 100, 100] | [5, 200, 200]) => {}
             other => panic!("{other:?}"),
         }
         writer.join().expect("writer");
-        assert_eq!(bucket.look(1, key(5)), Look::Hit([5, 200]));
+        assert_eq!(bucket.look(1, key(5)), Look::Hit([5, 200, 200]));
     });
 }
 
@@ -68,19 +68,19 @@ fn an_overwrite_is_seen_before_or_after_never_between() {
 fn a_slot_reused_for_another_key_never_mixes_the_two() {
     explore(|| {
         let bucket = Arc::new(Small::new());
-        bucket.put(0, 1, &[5, 50]);
+        bucket.put(0, 1, &[5, 50, 50]);
         let writer = loom::thread::spawn({
             let bucket = bucket.clone();
             move || {
                 bucket.clear(0);
-                bucket.put(0, 1, &[6, 60]);
+                bucket.put(0, 1, &[6, 60, 60]);
             }
         });
         match bucket.look(1, key(5)) {
-            Look::Hit([5, 50]) | Look::Miss { .. } => {}
+            Look::Hit([5, 50, 50]) | Look::Miss { .. } => {}
             other => panic!("{other:?}"),
         }
         writer.join().expect("writer");
-        assert_eq!(bucket.look(1, key(6)), Look::Hit([6, 60]));
+        assert_eq!(bucket.look(1, key(6)), Look::Hit([6, 60, 60]));
     });
 }
