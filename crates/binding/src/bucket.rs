@@ -135,9 +135,11 @@ impl<C: Word, const S: usize, const W: usize> Bucket<C, S, W> {
 
     #[inline(always)]
     fn scan(&self, meta: u64, tag: u8, key: Key) -> Option<(usize, [u64; W])> {
-        // Bytes of `meta` equal to the tag; the byte above a match may match falsely, the key decides.
+        // The bytes of `meta` that equal the tag, exactly: a free slot still has the words of its last
+        // entry, and the usual shorter formula can take tag 0 for 1 beside a match.
         let differing = meta ^ (LOW_BITS * u64::from(tag));
-        let mut hits = differing.wrapping_sub(LOW_BITS) & !differing & HIGH_BITS & Self::TAGS;
+        let zero_low_bits = (differing & !HIGH_BITS) + !HIGH_BITS;
+        let mut hits = !(zero_low_bits | differing) & HIGH_BITS & Self::TAGS;
         while hits != 0 {
             let slot = hits.trailing_zeros() as usize / 8;
             let words = self.peek(slot);
@@ -270,6 +272,22 @@ mod tests {
         assert_eq!(bucket.entry(0), Some([7, 8, 9]));
         // The words of a free slot are stale, and a zero tag must not find them.
         assert_eq!(bucket.look(1, key(1)), Look::Miss { overflowed: false });
+    }
+
+    #[test]
+    fn a_freed_slot_beside_a_match_is_not_found() {
+        for tag in 1..=255 {
+            let bucket = Small::new();
+            bucket.put(0, tag, &[7, 8, 9]);
+            bucket.put(1, tag, &[1, 2, 3]);
+            bucket.clear(1);
+            assert_eq!(
+                bucket.look(tag, key(1)),
+                Look::Miss { overflowed: false },
+                "{tag}"
+            );
+            assert_eq!(bucket.locate(tag, key(1)), None, "{tag}");
+        }
     }
 
     #[test]

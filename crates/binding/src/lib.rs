@@ -5,17 +5,19 @@
 //! moment of a lookup is an argument.
 //!
 //! Inside, from the bottom: `bucket` (entries behind a version counter, all atomics, no unsafe code),
-//! `array` (open addressing over buckets), `shard` (two arrays that grow by exchange, one writer at a
-//! time), `table` (64 shards chosen by X, and beside them the interned policies and the user data).
+//! `page` (open addressing over buckets), `paged` (pages that split as they fill), `shard` (numbers and
+//! directions, one writer at a time), `table` (64 shards chosen by X, and beside them the interned
+//! policies and the user data).
 #![forbid(unsafe_code)]
 
-mod array;
 mod bucket;
 #[cfg(test)]
 mod bucket_loom;
 mod chunks;
 mod entry;
 mod hash;
+mod page;
+mod paged;
 mod policies;
 mod shard;
 mod table;

@@ -1,85 +1,73 @@
 //! One shard: the numbers that hash to it and every binding on them.
 //!
-//! All keys of an X live in one shard, so a binding is one writer's work under one lock, and a reader
-//! needs one snapshot for the number and the binding. A snapshot is two arrays; when one is too full, a
-//! larger copy takes its place and the readers that are still in the old one finish there. The old one
-//! is what the table said at the moment of the exchange, so their answers are right.
+//! All keys of an X live in one shard, so a binding is one writer's work under one lock.
 
-use crate::array::{Array, Position};
 use crate::entry::{
     self, DIRECTION_WORDS, Direction, NUMBER_WORDS, direction_key, number_key, subscription_of,
 };
 use crate::hash::Hash;
+use crate::paged::{self, Paged, Position};
 use crate::types::{NumberInfo, SubscriptionId};
-use arc_swap::{ArcSwap, Guard};
 use axbridge_numbering::Number;
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
-use std::sync::Arc;
 
-pub(crate) type Directions = Array<5, DIRECTION_WORDS>;
-pub(crate) type Numbers = Array<7, NUMBER_WORDS>;
+pub(crate) const DIRECTIONS_PER_BUCKET: usize = 5;
+const NUMBERS_PER_BUCKET: usize = 7;
+type Directions = Paged<DIRECTIONS_PER_BUCKET, DIRECTION_WORDS>;
+type Numbers = Paged<NUMBERS_PER_BUCKET, NUMBER_WORDS>;
 
-/// Above this many percent of the slots an array is rebuilt with [`REBUILT_PERCENT`].
-const FULL_PERCENT: usize = 76;
-const REBUILT_PERCENT: usize = 56;
-/// Below this many percent a grown array is rebuilt smaller.
-const SPARSE_PERCENT: usize = 14;
-
-/// What a reader works on.
-pub(crate) struct Snapshot {
-    pub(crate) numbers: Numbers,
-    pub(crate) directions: Directions,
-}
+/// Pages are split once they have this many buckets: 64 KiB if nothing was reserved. A large table gets
+/// larger ones, up to 512 KiB, so that finding the page stays in the first cache levels; splitting one
+/// takes some milliseconds then.
+const DIRECTION_BUCKETS: std::ops::RangeInclusive<usize> = 256..=2_048;
+const NUMBER_BUCKETS: usize = 64;
 
 /// Own cache lines: a writer taking the lock must not slow the readers next door.
 #[repr(align(128))]
 struct Apart<T>(T);
 
 pub(crate) struct Shard {
-    current: Apart<ArcSwap<Snapshot>>,
+    pub(crate) numbers: Numbers,
+    pub(crate) directions: Directions,
     books: Apart<Mutex<Books>>,
 }
 
 /// The writer's own knowledge.
 struct Books {
-    numbers: usize,
-    directions: usize,
-    /// Room asked for at construction, in directions; the array does not shrink below it.
-    reserved: usize,
-    /// Subscription to where its A side stands. The subscription itself is read from there.
-    index: HashTable<Position>,
+    numbers: paged::Books<NUMBERS_PER_BUCKET, NUMBER_WORDS>,
+    directions: paged::Books<DIRECTIONS_PER_BUCKET, DIRECTION_WORDS>,
+    index: Index,
 }
 
+/// Subscription to where its A side stands. The subscription itself is read from there.
+struct Index(HashTable<Position>);
+
 impl Shard {
-    pub(crate) fn new(directions: usize) -> Self {
-        let snapshot = Snapshot {
-            numbers: Numbers::with_room(4, FULL_PERCENT),
-            directions: Directions::with_room(directions, FULL_PERCENT),
-        };
+    /// The shard at `share` (0 to 1) of all shards. Page sizes differ by up to two from shard to shard,
+    /// so that they do not all split, and stand half empty, at the same time.
+    pub(crate) fn new(directions: usize, share: f64) -> Self {
+        let sized = |buckets: usize| (buckets as f64 * share.exp2()) as usize;
+        let (numbers, number_books) = Numbers::new(0, sized(NUMBER_BUCKETS));
+        let eighth = directions / DIRECTIONS_PER_BUCKET / 8;
+        let split_at = eighth.clamp(*DIRECTION_BUCKETS.start(), *DIRECTION_BUCKETS.end());
+        let (directions, direction_books) = Directions::new(directions, sized(split_at));
         Shard {
-            current: Apart(ArcSwap::from_pointee(snapshot)),
+            numbers,
+            directions,
             books: Apart(Mutex::new(Books {
-                numbers: 0,
-                directions: 0,
-                reserved: directions,
-                index: HashTable::new(),
+                numbers: number_books,
+                directions: direction_books,
+                index: Index(HashTable::new()),
             })),
         }
     }
 
-    #[inline]
-    pub(crate) fn read(&self) -> Guard<Arc<Snapshot>> {
-        self.current.0.load()
-    }
-
     pub(crate) fn write<'a>(&'a self, hash: &'a Hash) -> Writer<'a> {
-        let books = self.books.0.lock();
         Writer {
             shard: self,
             hash,
-            snapshot: self.current.0.load(),
-            books,
+            books: self.books.0.lock(),
         }
     }
 }
@@ -88,8 +76,6 @@ impl Shard {
 pub(crate) struct Writer<'a> {
     shard: &'a Shard,
     hash: &'a Hash,
-    /// Borrowed, not counted: the count's cache line is one that readers read.
-    snapshot: Guard<Arc<Snapshot>>,
     books: MutexGuard<'a, Books>,
 }
 
@@ -106,48 +92,43 @@ impl Writer<'_> {
     pub(crate) fn set_number(&mut self, x: Number, info: &NumberInfo) {
         let hash = self.hash.of_number(x);
         let words = entry::pack_number(x, info);
-        if let Some((position, _)) = self.snapshot.numbers.locate(hash, number_key(x)) {
-            return self.snapshot.numbers.replace(position, hash, &words);
+        let numbers = &mut self.books.numbers;
+        if let Some((position, _)) = numbers.locate(&self.shard.numbers, hash, number_key(x)) {
+            return numbers.replace(position, hash, &words);
         }
-        if is_full(self.books.numbers + 1, self.snapshot.numbers.slots()) {
-            self.rebuild_numbers();
-        }
-        if self.snapshot.numbers.insert(hash, &words).is_some() {
-            self.books.numbers += 1;
-        }
+        let hash_of =
+            |words: &[u64; NUMBER_WORDS]| entry::x_of(words).map_or(0, |x| self.hash.of_number(x));
+        numbers.insert(&self.shard.numbers, hash, &words, hash_of, |_, _, _| ());
     }
 
     pub(crate) fn remove_number(&mut self, x: Number) -> bool {
         let hash = self.hash.of_number(x);
-        let Some((position, _)) = self.snapshot.numbers.locate(hash, number_key(x)) else {
+        let numbers = &mut self.books.numbers;
+        let Some((position, _)) = numbers.locate(&self.shard.numbers, hash, number_key(x)) else {
             return false;
         };
-        self.snapshot.numbers.remove(position, hash);
-        self.books.numbers -= 1;
+        numbers.remove(position, hash);
         true
     }
 
     /// What stands under (x, caller).
     pub(crate) fn direction(&self, x: Number, caller: Number) -> Option<Direction> {
-        let hash = self.hash.of_direction(x, caller);
-        let (_, words) = self
-            .snapshot
-            .directions
-            .locate(hash, direction_key(x, caller))?;
+        let (_, words) = self.locate(x, caller)?;
         Direction::unpack(words)
     }
 
     /// The A side of a subscription's binding.
     pub(crate) fn binding(&self, subscription: SubscriptionId) -> Option<Direction> {
-        let directions = &self.snapshot.directions;
+        let Books {
+            directions, index, ..
+        } = &*self.books;
         let is_it = |position: &Position| {
             directions
                 .entry(*position)
                 .is_some_and(|words| subscription_of(&words) == subscription)
         };
-        let position = self
-            .books
-            .index
+        let position = index
+            .0
             .find(self.hash.of_subscription(subscription), is_it)?;
         Direction::unpack(directions.entry(*position)?)
     }
@@ -155,9 +136,6 @@ impl Writer<'_> {
     /// Makes `sides` what stands under the subscription, and nothing else. A key that stays is changed in
     /// place, so it is never missing; a key that goes is gone on return.
     pub(crate) fn publish(&mut self, old: Option<&Direction>, sides: &[Direction; 2]) {
-        if is_full(self.books.directions + 2, self.snapshot.directions.slots()) {
-            self.rebuild_directions();
-        }
         if let Some(old) = old {
             self.forget(old);
         }
@@ -186,158 +164,108 @@ impl Writer<'_> {
         self.remove_key(side.x, side.callee, side.subscription);
     }
 
-    /// Gives memory back after many bindings are gone.
-    pub(crate) fn shrink_if_sparse(&mut self) {
-        let wanted = self.books.directions.max(self.books.reserved);
-        let slots = self.snapshot.directions.slots();
-        if slots > 1_000 && wanted * 100 < slots * SPARSE_PERCENT {
-            self.rebuild_directions();
-        }
-    }
-
-    pub(crate) fn bucket_count(&self) -> usize {
-        self.snapshot.directions.bucket_count()
-    }
-
-    pub(crate) fn directions_in(&self, bucket: usize) -> impl Iterator<Item = Direction> + use<> {
-        let words: Vec<_> = self.snapshot.directions.entries_of(bucket).collect();
-        words.into_iter().filter_map(Direction::unpack)
+    /// The directions in one bucket of one page; none inside if there is no such bucket, none at all if
+    /// there is no such page.
+    pub(crate) fn bucket(&self, page: usize, bucket: usize) -> Option<Option<Vec<Direction>>> {
+        let entries = self.books.directions.bucket(page, bucket)?;
+        Some(entries.map(|words| words.into_iter().filter_map(Direction::unpack).collect()))
     }
 
     pub(crate) fn fill(&self) -> Fill {
-        let Snapshot {
+        let Books {
             numbers,
             directions,
-        } = &**self.snapshot;
+            index,
+        } = &*self.books;
+        let (slots, direction_bytes) = directions.size(&self.shard.directions);
+        let (_, number_bytes) = numbers.size(&self.shard.numbers);
         // hashbrown: a control byte and an entry for each bucket, of which 7/8 are used at most.
-        let index = (self.books.index.capacity() * 8 / 7).next_power_of_two();
+        let index_buckets = (index.0.capacity() * 8 / 7).next_power_of_two();
         Fill {
-            numbers: self.books.numbers,
-            bindings: self.books.index.len(),
-            directions: self.books.directions,
-            slots: directions.slots(),
-            bytes: size_of::<Shard>()
-                + size_of::<Snapshot>()
-                + numbers.bytes()
-                + directions.bytes()
-                + index * (size_of::<Position>() + 1),
+            numbers: numbers.len(),
+            bindings: index.0.len(),
+            directions: directions.len(),
+            slots,
+            bytes: size_of::<Apart<Mutex<Books>>>()
+                + number_bytes
+                + direction_bytes
+                + index_buckets * (size_of::<Position>() + 1),
         }
+    }
+
+    fn locate(&self, x: Number, caller: Number) -> Option<(Position, [u64; DIRECTION_WORDS])> {
+        let hash = self.hash.of_direction(x, caller);
+        self.books
+            .directions
+            .locate(&self.shard.directions, hash, direction_key(x, caller))
     }
 
     fn put(&mut self, side: &Direction) -> Option<Position> {
         let hash = self.hash.of_direction(side.x, side.caller);
-        let directions = &self.snapshot.directions;
         let words = side.pack();
-        if let Some((position, _)) = directions.locate(hash, direction_key(side.x, side.caller)) {
-            directions.replace(position, hash, &words);
+        if let Some((position, _)) = self.locate(side.x, side.caller) {
+            self.books.directions.replace(position, hash, &words);
             return Some(position);
         }
-        let position = directions.insert(hash, &words);
-        self.books.directions += usize::from(position.is_some());
-        position
+        let seeded = self.hash;
+        let hash_of = |words: &[u64; DIRECTION_WORDS]| {
+            Direction::unpack(*words).map_or(0, |side| seeded.of_direction(side.x, side.caller))
+        };
+        let Books {
+            directions, index, ..
+        } = &mut *self.books;
+        let moved = |words: &[u64; DIRECTION_WORDS], old, new| {
+            index.moved(seeded.of_subscription(subscription_of(words)), old, new);
+        };
+        directions.insert(&self.shard.directions, hash, &words, hash_of, moved)
     }
 
     fn remove_key(&mut self, x: Number, caller: Number, subscription: SubscriptionId) {
-        let hash = self.hash.of_direction(x, caller);
-        let found = self
-            .snapshot
-            .directions
-            .locate(hash, direction_key(x, caller));
         // The key may be another binding's by now.
-        if let Some((position, words)) = found
+        if let Some((position, words)) = self.locate(x, caller)
             && subscription_of(&words) == subscription
         {
-            self.snapshot.directions.remove(position, hash);
-            self.books.directions -= 1;
+            self.books
+                .directions
+                .remove(position, self.hash.of_direction(x, caller));
         }
     }
 
     fn remember(&mut self, subscription: SubscriptionId, position: Position) {
-        let directions = &self.snapshot.directions;
+        let Books {
+            directions, index, ..
+        } = &mut *self.books;
         let hash_of = |position: &Position| {
-            directions.entry(*position).map_or(0, |words| {
+            let words = directions.entry(*position);
+            words.map_or(0, |words| {
                 self.hash.of_subscription(subscription_of(&words))
             })
         };
-        let hash = self.hash.of_subscription(subscription);
-        self.books.index.insert_unique(hash, position, hash_of);
+        index
+            .0
+            .insert_unique(self.hash.of_subscription(subscription), position, hash_of);
     }
 
     fn forget(&mut self, binding: &Direction) {
-        let hash = self.hash.of_direction(binding.x, binding.caller);
-        let key = direction_key(binding.x, binding.caller);
-        let Some((position, _)) = self.snapshot.directions.locate(hash, key) else {
-            return;
-        };
-        let hash = self.hash.of_subscription(binding.subscription);
-        if let Ok(found) = self
-            .books
-            .index
-            .find_entry(hash, |other| *other == position)
-        {
-            found.remove();
-        }
-    }
-
-    fn rebuild_directions(&mut self) {
-        let entries =
-            (self.books.directions + 2).max(self.books.reserved.min(self.books.directions * 2));
-        let directions = Directions::with_room(entries, REBUILT_PERCENT);
-        let mut index = HashTable::with_capacity(self.books.index.len() + 1);
-        for words in self.snapshot.directions.entries() {
-            let Some(side) = Direction::unpack(words) else {
-                continue;
-            };
-            let hash = self.hash.of_direction(side.x, side.caller);
-            let position = directions.insert(hash, &words);
-            if let (true, Some(position)) = (side.caller_is_a, position) {
-                let hash_of = |position: &Position| {
-                    let words = directions.entry(*position);
-                    words.map_or(0, |words| {
-                        self.hash.of_subscription(subscription_of(&words))
-                    })
-                };
-                index.insert_unique(
-                    self.hash.of_subscription(side.subscription),
-                    position,
-                    hash_of,
-                );
-            }
-        }
-        self.books.index = index;
-        self.exchange(Snapshot {
-            numbers: self.snapshot.numbers.clone(),
-            directions,
-        });
-    }
-
-    fn rebuild_numbers(&mut self) {
-        let numbers = Numbers::with_room(self.books.numbers + 2, REBUILT_PERCENT);
-        for words in self.snapshot.numbers.entries() {
-            if let Some(x) = entry::x_of(&words) {
-                numbers.insert(self.hash.of_number(x), &words);
-            }
-        }
-        self.exchange(Snapshot {
-            numbers,
-            directions: self.snapshot.directions.clone(),
-        });
-    }
-
-    fn exchange(&mut self, snapshot: Snapshot) {
-        let old = self.shard.current.0.swap(Arc::new(snapshot));
-        self.snapshot = self.shard.current.0.load();
-        // Freeing megabytes takes milliseconds: rather ours than a reader's. Readers stay for
-        // nanoseconds; one that has lost its processor for long frees the old arrays itself.
-        for _ in 0..1_000 {
-            if Arc::strong_count(&old) == 1 {
-                break;
-            }
-            std::thread::yield_now();
+        if let Some((position, _)) = self.locate(binding.x, binding.caller) {
+            self.books
+                .index
+                .forget(self.hash.of_subscription(binding.subscription), position);
         }
     }
 }
 
-fn is_full(entries: usize, slots: usize) -> bool {
-    entries * 100 > slots * FULL_PERCENT
+impl Index {
+    fn forget(&mut self, hash: u64, position: Position) {
+        if let Ok(found) = self.0.find_entry(hash, |other| *other == position) {
+            found.remove();
+        }
+    }
+
+    /// Follows an A side; a B side is not in the index and nothing happens.
+    fn moved(&mut self, hash: u64, old: Position, new: Position) {
+        if let Some(position) = self.0.find_mut(hash, |other| *other == old) {
+            *position = new;
+        }
+    }
 }

@@ -12,7 +12,7 @@
 use crate::entry::{Direction, direction_key, number_key, unpack_number};
 use crate::hash::Hash;
 use crate::policies::Policies;
-use crate::shard::{Shard, Writer};
+use crate::shard::{DIRECTIONS_PER_BUCKET, Shard, Writer};
 use crate::types::{
     Axb, Expired, NumberInfo, NumberStatus, Policy, PolicyId, PublishError, Refusal, Route,
     RouteKind, Stats, SubscriptionId, Swept,
@@ -24,11 +24,10 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// A power of two. More shards make the rebuilding of one shorter and the empty table larger.
+/// A power of two. More shards let more writers in at once and make the empty table larger.
 const SHARDS: usize = 64;
 /// The sweep lets other writers of the shard in after this many buckets.
 const BUCKETS_AT_ONCE: usize = 64;
-const DIRECTIONS_PER_BUCKET: usize = 5;
 /// A side table is read again when the binding was withdrawn between the two reads; each time a writer has
 /// been at it. Nobody meets this limit; it is here so that no defect can make a call spin for ever.
 const SIDE_TRIES: usize = 1_000;
@@ -45,6 +44,7 @@ pub struct Table {
 #[derive(Copy, Clone, Default)]
 struct Cursor {
     shard: usize,
+    page: usize,
     bucket: usize,
 }
 
@@ -60,7 +60,9 @@ impl Table {
         let for_each = directions.div_ceil(SHARDS);
         Table {
             hash: Hash::new(seed),
-            shards: (0..SHARDS).map(|_| Shard::new(for_each)).collect(),
+            shards: (0..SHARDS)
+                .map(|shard| Shard::new(for_each, shard as f64 / SHARDS as f64))
+                .collect(),
             policies: Policies::new(),
             user_data: UserData::new(),
             sweep: Mutex::default(),
@@ -81,7 +83,6 @@ impl Table {
     pub fn number(&self, x: Number) -> Option<NumberInfo> {
         let hash = self.hash.of_number(x);
         self.shard(hash)
-            .read()
             .numbers
             .find(hash, number_key(x))
             .map(unpack_number)
@@ -137,7 +138,6 @@ impl Table {
             return false;
         };
         self.withdraw(&mut writer, &binding);
-        writer.shrink_if_sparse();
         true
     }
 
@@ -212,12 +212,10 @@ impl Table {
         let hash_x = self.hash.of_number(x);
         let hash = self.hash.of_direction(x, caller);
         for _ in 0..SIDE_TRIES {
-            let (info, words) = {
-                let snapshot = self.shard(hash_x).read();
-                // Both before either is judged: their cache misses overlap.
-                let words = snapshot.directions.find(hash, direction_key(x, caller));
-                (snapshot.numbers.find(hash_x, number_key(x)), words)
-            };
+            let shard = self.shard(hash_x);
+            // Both before either is judged: their cache misses overlap.
+            let words = shard.directions.find(hash, direction_key(x, caller));
+            let info = shard.numbers.find(hash_x, number_key(x));
             let info = unpack_number(info.ok_or(Refusal::UnknownNumber)?);
             let app = info.app;
             if info.status != NumberStatus::Normal {
@@ -231,11 +229,13 @@ impl Table {
             };
             let user_data = match side.user_data {
                 0 => None,
-                handle => match self.user_data.get(handle, side.subscription) {
-                    None => continue,
-                    text => text,
-                },
+                handle => self.user_data.get(handle, side.subscription),
             };
+            // A binding changed between the two reads may have left its handle to its successor.
+            let again = || shard.directions.find(hash, direction_key(x, caller));
+            if side.user_data != 0 && (user_data.is_none() || again() != words) {
+                continue;
+            }
             let subscription = side.subscription;
             if !side.direction.allows(side.caller_is_a) {
                 return Err(Refusal::WrongDirection {
@@ -277,32 +277,49 @@ impl Table {
         wall_ms: u64,
         expired: &mut Vec<Expired>,
     ) -> bool {
-        let end = (cursor.bucket + buckets).min(writer.bucket_count());
-        for bucket in cursor.bucket..end {
-            for side in writer.directions_in(bucket) {
-                // The other side of a binding swept just now may stand in this bucket, too.
-                let still_there = writer
-                    .direction(side.x, side.caller)
-                    .is_some_and(|now| now.subscription == side.subscription);
-                if side.is_expired(wall_ms) && still_there {
-                    self.withdraw(&mut writer, &side);
-                    expired.push(Expired {
-                        subscription: side.subscription,
-                        x: side.x,
-                    });
+        for _ in 0..buckets {
+            match writer.bucket(cursor.page, cursor.bucket) {
+                Some(Some(sides)) => {
+                    cursor.bucket += 1;
+                    self.withdraw_expired(&mut writer, sides, wall_ms, expired);
+                }
+                Some(None) => {
+                    *cursor = Cursor {
+                        page: cursor.page + 1,
+                        bucket: 0,
+                        ..*cursor
+                    }
+                }
+                None => {
+                    let shard = (cursor.shard + 1) % self.shards.len();
+                    *cursor = Cursor {
+                        shard,
+                        ..Cursor::default()
+                    };
+                    return shard == 0;
                 }
             }
         }
-        cursor.bucket = end;
-        if end < writer.bucket_count() {
-            return false;
+        false
+    }
+
+    fn withdraw_expired(
+        &self,
+        writer: &mut Writer<'_>,
+        sides: Vec<Direction>,
+        wall_ms: u64,
+        expired: &mut Vec<Expired>,
+    ) {
+        for side in sides.iter().filter(|side| side.is_expired(wall_ms)) {
+            // The other side of a binding taken out just now may stand in the same bucket.
+            if writer.direction(side.x, side.caller).as_ref() == Some(side) {
+                self.withdraw(writer, side);
+                expired.push(Expired {
+                    subscription: side.subscription,
+                    x: side.x,
+                });
+            }
         }
-        writer.shrink_if_sparse();
-        *cursor = Cursor {
-            shard: (cursor.shard + 1) % self.shards.len(),
-            bucket: 0,
-        };
-        cursor.shard == 0
     }
 
     fn withdraw(&self, writer: &mut Writer<'_>, side: &Direction) {

@@ -283,7 +283,7 @@ fn compare(table: &Table, model: &Model) {
         }
     }
     let stats = table.stats();
-    assert_eq!(stats.bindings, model.bindings.len());
+    assert_eq!(stats.bindings, model.bindings.len(), "{stats:?}");
     assert_eq!(stats.directions, 2 * model.bindings.len());
     assert_eq!(stats.numbers, model.numbers.len());
     let texts = model

@@ -1,5 +1,5 @@
-//! An open-addressed array of buckets. It never moves an entry and never grows: a shard that is too
-//! full builds a larger array and puts it in this one's place.
+//! A page: an open-addressed array of buckets. It never moves an entry and never grows; what is too full
+//! is spread over more pages, see `paged`.
 //!
 //! An entry stands in its home bucket or, if that is full, in the first following one with a free slot;
 //! every bucket passed counts it, so that a reader knows when to stop and removal leaves no tombstones.
@@ -9,28 +9,35 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// Buckets of `S` entries of `W` words.
-pub(crate) struct Array<const S: usize, const W: usize> {
+pub(crate) struct Page<const S: usize, const W: usize> {
     buckets: Arc<[Bucket<AtomicU64, S, W>]>,
+    /// Which page of its table this is, for the writer's books.
+    number: u32,
 }
 
-/// Where an entry stands: bucket times `S` plus slot.
-pub(crate) type Position = u32;
-
-impl<const S: usize, const W: usize> Clone for Array<S, W> {
+impl<const S: usize, const W: usize> Clone for Page<S, W> {
     fn clone(&self) -> Self {
-        Array {
+        Page {
             buckets: self.buckets.clone(),
+            number: self.number,
         }
     }
 }
 
-impl<const S: usize, const W: usize> Array<S, W> {
-    /// Room for this many entries at the given load in percent.
-    pub(crate) fn with_room(entries: usize, load_percent: usize) -> Self {
-        let buckets = (entries * 100).div_ceil(load_percent * S).max(2);
-        Array {
-            buckets: (0..buckets).map(|_| Bucket::new()).collect(),
+impl<const S: usize, const W: usize> Page<S, W> {
+    pub(crate) fn new(number: u32, buckets: usize) -> Self {
+        Page {
+            buckets: (0..buckets.max(1)).map(|_| Bucket::new()).collect(),
+            number,
         }
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.number as usize
+    }
+
+    pub(crate) fn is(&self, other: &Page<S, W>) -> bool {
+        self.number == other.number
     }
 
     pub(crate) fn slots(&self) -> usize {
@@ -70,12 +77,12 @@ impl<const S: usize, const W: usize> Array<S, W> {
 
     // From here on: the one writer.
 
-    pub(crate) fn locate(&self, hash: u64, key: Key) -> Option<(Position, [u64; W])> {
+    pub(crate) fn locate(&self, hash: u64, key: Key) -> Option<(usize, [u64; W])> {
         let tag = tag(hash);
         for index in self.path(self.home(hash)) {
             let bucket = &self.buckets[index];
             if let Some((slot, words)) = bucket.locate(tag, key) {
-                return Some(((index * S + slot) as Position, words));
+                return Some((index * S + slot, words));
             }
             if !bucket.has_overflowed() {
                 break;
@@ -85,8 +92,7 @@ impl<const S: usize, const W: usize> Array<S, W> {
     }
 
     /// The entry at a position, if one is there.
-    pub(crate) fn entry(&self, position: Position) -> Option<[u64; W]> {
-        let position = position as usize;
+    pub(crate) fn entry(&self, position: usize) -> Option<[u64; W]> {
         self.buckets.get(position / S)?.entry(position % S)
     }
 
@@ -95,13 +101,14 @@ impl<const S: usize, const W: usize> Array<S, W> {
         (0..S).filter_map(move |slot| self.buckets.get(bucket)?.entry(slot))
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = [u64; W]> + '_ {
-        (0..self.buckets.len()).flat_map(|bucket| self.entries_of(bucket))
+    /// Every entry with its position.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (usize, [u64; W])> + '_ {
+        (0..self.slots()).filter_map(|position| Some((position, self.entry(position)?)))
     }
 
-    /// Puts in an entry whose key is absent. None: the array is full, which the caller's load limit
+    /// Puts in an entry whose key is absent. None: the page is full, which the caller's load limit
     /// excludes.
-    pub(crate) fn insert(&self, hash: u64, words: &[u64; W]) -> Option<Position> {
+    pub(crate) fn insert(&self, hash: u64, words: &[u64; W]) -> Option<usize> {
         let home = self.home(hash);
         let (steps, index, slot) = self.path(home).enumerate().find_map(|(steps, index)| {
             self.buckets[index]
@@ -114,17 +121,15 @@ impl<const S: usize, const W: usize> Array<S, W> {
             self.buckets[passed].passed();
         }
         self.buckets[index].put(slot, tag(hash), words);
-        Some((index * S + slot) as Position)
+        Some(index * S + slot)
     }
 
     /// Replaces the entry at a position by one with the same key.
-    pub(crate) fn replace(&self, position: Position, hash: u64, words: &[u64; W]) {
-        let position = position as usize;
+    pub(crate) fn replace(&self, position: usize, hash: u64, words: &[u64; W]) {
         self.buckets[position / S].put(position % S, tag(hash), words);
     }
 
-    pub(crate) fn remove(&self, position: Position, hash: u64) {
-        let position = position as usize;
+    pub(crate) fn remove(&self, position: usize, hash: u64) {
         let target = position / S;
         self.buckets[target].clear(position % S);
         for passed in self
@@ -147,7 +152,8 @@ impl<const S: usize, const W: usize> Array<S, W> {
     }
 }
 
-/// Never 0, which marks a free slot. The top bits choose the bucket, the lowest the shard.
+/// Never 0, which marks a free slot. The lowest bits of the hash choose the shard, those above the tag's
+/// the page, the top ones the bucket.
 #[inline(always)]
 fn tag(hash: u64) -> u8 {
     ((hash >> 8) as u8).max(1)
@@ -169,29 +175,28 @@ mod tests {
 
     #[test]
     fn every_entry_is_found_whatever_overflows_and_wraps() {
-        let array = Array::<3, 2>::with_room(12, 100);
-        assert_eq!(array.slots(), 12);
+        let page = Page::<3, 2>::new(0, 4);
+        assert_eq!(page.slots(), 12);
         // Everything at home in the last bucket: the path wraps around.
         for value in 0..12 {
             assert!(
-                array
-                    .insert(u64::MAX - value, &[value, value * 10])
+                page.insert(u64::MAX - value, &[value, value * 10])
                     .is_some()
             );
         }
-        assert_eq!(array.insert(0, &[99, 0]), None, "full");
+        assert_eq!(page.insert(0, &[99, 0]), None, "full");
         for value in 0..12 {
             let hash = u64::MAX - value;
-            assert_eq!(array.find(hash, key(value)), Some([value, value * 10]));
-            let (position, words) = array.locate(hash, key(value)).expect("there");
-            assert_eq!(array.entry(position), Some(words));
+            assert_eq!(page.find(hash, key(value)), Some([value, value * 10]));
+            let (position, words) = page.locate(hash, key(value)).expect("there");
+            assert_eq!(page.entry(position), Some(words));
         }
-        assert_eq!(array.find(u64::MAX, key(77)), None);
+        assert_eq!(page.find(u64::MAX, key(77)), None);
     }
 
     #[test]
     fn removal_leaves_no_trace() {
-        let array = Array::<3, 2>::with_room(30, 75);
+        let page = Page::<3, 2>::new(0, 13);
         let mut model = BTreeMap::new();
         let mut state = 7u64;
         for step in 0..20_000u64 {
@@ -200,17 +205,17 @@ mod tests {
                 .wrapping_add(1);
             let value = (state >> 33) % 60;
             let hash = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            match array.locate(hash, key(value)) {
+            match page.locate(hash, key(value)) {
                 Some((position, _)) if state >> 63 == 0 => {
-                    array.remove(position, hash);
+                    page.remove(position, hash);
                     model.remove(&value);
                 }
                 Some((position, _)) => {
-                    array.replace(position, hash, &[value, step]);
+                    page.replace(position, hash, &[value, step]);
                     model.insert(value, step);
                 }
                 None if model.len() < 30 => {
-                    assert!(array.insert(hash, &[value, step]).is_some());
+                    assert!(page.insert(hash, &[value, step]).is_some());
                     model.insert(value, step);
                 }
                 None => {}
@@ -218,14 +223,14 @@ mod tests {
             let probe = step % 60;
             let hash = probe.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let expected = model.get(&probe).map(|step| [probe, *step]);
-            assert_eq!(array.find(hash, key(probe)), expected);
+            assert_eq!(page.find(hash, key(probe)), expected);
         }
         for value in model.into_keys() {
             let hash = value.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let (position, _) = array.locate(hash, key(value)).expect("there");
-            array.remove(position, hash);
+            let (position, _) = page.locate(hash, key(value)).expect("there");
+            page.remove(position, hash);
         }
-        assert_eq!(array.entries().count(), 0);
-        assert!((0..array.bucket_count()).all(|bucket| !array.buckets[bucket].has_overflowed()));
+        assert_eq!(page.entries().count(), 0);
+        assert!((0..page.bucket_count()).all(|bucket| !page.buckets[bucket].has_overflowed()));
     }
 }
