@@ -85,10 +85,17 @@ impl Engine {
             Recorder::start(&config.recording).map_err(failed("recordings"))?;
         let (news, news_in): (Vec<_>, Vec<_>) =
             (0..shards).map(|_| mpsc::channel(NEWS_MAX)).unzip();
-        let (workers, worker_threads) = start_workers(&config, recorder, news)?;
+        let live = Arc::new(LiveCalls::default());
+        let around = Surroundings {
+            sessions: config.sessions.clone(),
+            recorder,
+            news,
+            live: Arc::clone(&live),
+            seed: config.seed,
+        };
+        let (workers, worker_threads) = start_workers(config.media_workers, &around)?;
         let (shard_ports, inboxes) = ShardPorts::new(shards, config.queue_messages);
         let connections = Connections::new(config.tcp.clone(), shard_ports.clone());
-        let live = Arc::new(LiveCalls::default());
         let mut live_now = Vec::new();
         let mut shard_threads = Vec::new();
         let parts = journals.into_iter().zip(inboxes).zip(news_in).enumerate();
@@ -210,20 +217,11 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 type WorkerThreads = Vec<JoinHandle<()>>;
 
 fn start_workers(
-    config: &EngineConfig,
-    recorder: Recorder,
-    news: Vec<mpsc::Sender<crate::inbox::MediaNews>>,
+    count: usize,
+    around: &Surroundings,
 ) -> Result<(Vec<WorkerHandle>, WorkerThreads), EngineError> {
-    let around = Surroundings {
-        sessions: config.sessions.clone(),
-        recorder,
-        news,
-        seed: config.seed,
-    };
     let start = |index| worker::start(index, around.clone()).map_err(failed("media worker"));
-    let started: Vec<_> = (0..config.media_workers.max(1))
-        .map(start)
-        .collect::<Result<_, _>>()?;
+    let started: Vec<_> = (0..count.max(1)).map(start).collect::<Result<_, _>>()?;
     Ok(started.into_iter().unzip())
 }
 

@@ -34,6 +34,36 @@ pub struct RecordingConfig {
     pub writers: usize,
     /// Chunks of samples that may wait for each writer; when it is full, the recording fails, not the call.
     pub queue_chunks: usize,
+    /// Told of every recording that was published, before its call is.
+    pub on_published: Option<OnPublished>,
+}
+
+/// A recording that is in the served folder and on the disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Published {
+    /// The application's folder: its number.
+    pub app: String,
+    /// The call, where known.
+    pub session_id: Option<Arc<str>>,
+    /// The object name.
+    pub object: String,
+    /// The file, relative to the served folder.
+    pub path: PathBuf,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Length of the audio.
+    pub length_ms: u64,
+}
+
+/// Enters a published recording into an index; runs on a writer thread and may wait. The call hears of the recording
+/// only afterwards, and hears that it failed when this does.
+#[derive(Clone)]
+pub struct OnPublished(pub Arc<dyn Fn(Published) -> Result<(), String> + Send + Sync>);
+
+impl std::fmt::Debug for OnPublished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnPublished")
+    }
 }
 
 impl RecordingConfig {
@@ -44,6 +74,7 @@ impl RecordingConfig {
             partial_dir: dir.join(".partial"),
             writers: 1,
             queue_chunks: 16_384,
+            on_published: None,
         }
     }
 
@@ -52,6 +83,7 @@ impl RecordingConfig {
         let name = RecordingName {
             app: app.into(),
             object: object.into(),
+            session_id: None,
         };
         name.path_in(&self.served_dir)
     }

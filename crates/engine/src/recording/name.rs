@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What identifies a recording, also on disk while it grows.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,6 +11,8 @@ pub struct RecordingName {
     pub app: String,
     /// The file name.
     pub object: String,
+    /// The call, where known.
+    pub session_id: Option<Arc<str>>,
 }
 
 impl RecordingName {
@@ -19,6 +22,7 @@ impl RecordingName {
         Self {
             app: app.into(),
             object: object.into(),
+            session_id: None,
         }
     }
 
@@ -32,6 +36,7 @@ impl RecordingName {
         Some(Self {
             app: unescape(app.to_str()?)?,
             object: unescape(object.to_str()?)?,
+            session_id: None,
         })
     }
 }

@@ -77,7 +77,7 @@ fn recover_one(
         return Ok(None);
     };
     let bytes = publish(config, &name, &file, path)?;
-    let RecordingName { app, object } = name;
+    let RecordingName { app, object, .. } = name;
     Ok(Some(Recovered {
         app,
         object,

@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{
-    Message, OnOutcome, Outcome, RecordingConfig, RecordingId, RecordingName, SAMPLE_RATE_HZ,
+    Message, OnOutcome, Outcome, Published, RecordingConfig, RecordingId, RecordingName,
+    SAMPLE_RATE_HZ,
 };
 
 /// Half of the second within which a header must be right, because the disk may be slow.
@@ -150,8 +151,9 @@ impl Recording {
             (State::Failed(reason), _) => Outcome::Failed(reason),
             (State::Growing(growing), None) => {
                 let path = growing.path.clone();
-                match growing.publish(config, &self.name) {
-                    Ok(bytes) => Outcome::Published { bytes, length_ms },
+                let published = growing.publish(config, &self.name);
+                match published.map(|bytes| announce(config, self.name, bytes, length_ms)) {
+                    Ok(outcome) => outcome,
                     Err(error) => {
                         let _ = fs::remove_file(&path);
                         Outcome::Failed(error.to_string())
@@ -232,6 +234,35 @@ impl Growing {
         } = self;
         wav.finalize().map_err(into_io)?;
         publish(config, name, &file, &path)
+    }
+}
+
+/// Lets the index know, if there is one.
+fn announce(config: &RecordingConfig, name: RecordingName, bytes: u64, length_ms: u64) -> Outcome {
+    let path = name.path_in(Path::new(""));
+    let RecordingName {
+        app,
+        object,
+        session_id,
+    } = name;
+    let published = Published {
+        app,
+        session_id,
+        object,
+        path,
+        bytes,
+        length_ms,
+    };
+    let indexed = config
+        .on_published
+        .as_ref()
+        .map_or(Ok(()), |index| (index.0)(published));
+    match indexed {
+        Ok(()) => Outcome::Published { bytes, length_ms },
+        Err(reason) => {
+            tracing::error!(reason, "a recording was written but not indexed");
+            Outcome::Failed(reason)
+        }
     }
 }
 

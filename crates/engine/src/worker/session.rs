@@ -252,6 +252,9 @@ impl Call {
                 }
             }
             RecordOut::Discarded { stem, .. } => {
+                out.around
+                    .live
+                    .take_recording(&RecordingName::from_stem(&stem).object);
                 let event = Event::Recording(RecordingEvent::Discarded { stem });
                 out.tell(self.shard, (self.key, event));
             }
@@ -275,24 +278,21 @@ impl Call {
             // Called by a writer thread, which may wait; the shard has left when this fails.
             let _ = news.map(|news| news.blocking_send((key, Event::Recording(event))));
         });
-        let event =
-            match out
-                .around
-                .recorder
-                .begin(RecordingName::from_stem(&stem), channels, on_outcome)
-            {
-                Ok(id) => {
-                    self.recording = Recording::Writing { id, failure: None };
-                    RecordingEvent::Begun { stem }
+        let mut name = RecordingName::from_stem(&stem);
+        name.session_id = out.around.live.take_recording(&name.object);
+        let event = match out.around.recorder.begin(name, channels, on_outcome) {
+            Ok(id) => {
+                self.recording = Recording::Writing { id, failure: None };
+                RecordingEvent::Begun { stem }
+            }
+            Err(error) => {
+                metrics::counter!("axbridge_recordings_failed_total").increment(1);
+                RecordingEvent::Failed {
+                    stem,
+                    reason: error.to_string(),
                 }
-                Err(error) => {
-                    metrics::counter!("axbridge_recordings_failed_total").increment(1);
-                    RecordingEvent::Failed {
-                        stem,
-                        reason: error.to_string(),
-                    }
-                }
-            };
+            }
+        };
         out.tell(self.shard, (self.key, Event::Recording(event)));
     }
 }

@@ -118,6 +118,8 @@ impl ToySwitch {
         plane.command(key, Command::Bridge(true));
         if header(text, "X-Do").contains("record") {
             let stem = format!("7/{session}.wav").into();
+            let object = format!("{session}.wav");
+            self.tell(now, &session, FactKind::RecordingStarted { object });
             plane.command(
                 key,
                 Command::StartRecord {
@@ -232,7 +234,7 @@ pub fn negotiated(remote: SocketAddr) -> Negotiated {
     }
 }
 
-struct ToyJournal(Arc<Seen>);
+pub struct ToyJournal(pub Arc<Seen>);
 
 impl Journal for ToyJournal {
     fn append(&mut self, facts: &[Fact]) -> io::Result<()> {
