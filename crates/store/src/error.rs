@@ -32,6 +32,12 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error {
             rusqlite::Error::QueryReturnedNoRows => StoreError::NotFound("the record"),
+            // Not the database's fault but that of what was given: trying again would not help.
+            other
+                if other.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) =>
+            {
+                StoreError::Invalid(other.to_string())
+            }
             other => StoreError::Unavailable(other.to_string()),
         }
     }

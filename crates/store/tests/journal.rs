@@ -7,7 +7,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use axbridge_binding::AppId;
-use axbridge_store::{AppSettings, RecordFilter, RecoveryReport, Store, StoreConfig};
+use axbridge_store::{
+    AppSettings, BindError, RecordFilter, RecoveryReport, Store, StoreConfig, StoreError,
+};
 use common::{Clock, Dir, Fixture, call, config, fact, told};
 
 fn segments(dir: &Dir, shard: &str) -> Vec<PathBuf> {
@@ -345,6 +347,49 @@ async fn the_journal_is_not_written_before_recovery() {
         )])
         .expect("append");
     store.close();
+}
+
+#[tokio::test]
+async fn while_the_database_is_down_facts_wait_and_writes_are_refused() {
+    let f = Fixture::new().await;
+    let app = f.app("k", told()).await;
+    f.x(app, common::private(1), None).await;
+    let bind = || {
+        f.store.bind(common::request(
+            app,
+            common::person(1),
+            common::person(2),
+            Some(common::private(1)),
+        ))
+    };
+    let mut writer = f.store.journal_writer(0).expect("writer");
+
+    let other = rusqlite::Connection::open(f.dir.0.join("axbridge.db")).expect("open");
+    other
+        .execute_batch("BEGIN IMMEDIATE")
+        .expect("the database is taken");
+    for n in 0..10 {
+        writer
+            .append(&call(app, &format!("s{n}")))
+            .expect("calls do not notice");
+    }
+    let refused = bind().await.expect_err("down");
+    assert!(
+        matches!(refused, BindError::Store(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(
+        f.callee(common::private(1), common::person(1)),
+        None,
+        "what was refused is not served"
+    );
+    assert!(f.store.journal_backlog() > 0);
+
+    other.execute_batch("ROLLBACK").expect("up again");
+    f.store.journal_settled().await;
+    assert_eq!(f.store.outbox_stats().await.expect("stats").pending, 60);
+    bind().await.expect("up again");
+    f.store.close();
 }
 
 fn copy_folder(from: &Dir, to: &Dir) {

@@ -89,13 +89,13 @@ fn migrate_by(conn: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
 
 /// Settings of every connection.
 pub(crate) fn tune(conn: &Connection, writer: bool) -> Result<(), StoreError> {
-    conn.busy_timeout(std::time::Duration::from_secs(5))?;
+    // Nobody else writes, unless an operator does by hand: then operations are refused rather than held up.
+    conn.busy_timeout(std::time::Duration::from_secs(2))?;
     conn.set_prepared_statement_cache_capacity(128);
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: the WAL is synced before a commit returns, so what was answered survives a power cut.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
-    conn.pragma_update(None, "mmap_size", 1_i64 << 30)?;
     if writer {
         conn.pragma_update(None, "foreign_keys", true)?;
         // Bindings are random access in `binding_parties`: 64 MiB keep its inner pages in memory.

@@ -132,7 +132,14 @@ pub(crate) fn position(ctx: &mut Ctx<'_>, shard: &str) -> Result<ShardPosition, 
 fn take(ctx: &mut Ctx<'_>, shard: &str, piece: &Piece) -> Result<u64, StoreError> {
     let mut applier = Applier::default();
     for (fact, text) in &piece.facts {
-        applier.apply(ctx, fact, text)?;
+        match applier.apply(ctx, fact, text) {
+            Ok(()) => {}
+            // The next ones must not wait behind it for ever.
+            Err(StoreError::Invalid(error)) => {
+                tracing::error!(error, ?fact, "a fact cannot be kept and is left out");
+            }
+            Err(error) => return Err(error),
+        }
     }
     if applier.duplicates > 0 {
         tracing::warn!(
