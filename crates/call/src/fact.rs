@@ -164,6 +164,10 @@ pub struct CallRecord {
     pub record_start_ms: Option<u64>,
     /// Object name of the recording.
     pub record_object: Option<String>,
+    /// Length of the recording in milliseconds.
+    pub record_length_ms: u64,
+    /// Size of its file in bytes, 0 where unknown.
+    pub record_bytes: u64,
     /// Why there is no recording although one was wanted.
     pub record_failure: Option<String>,
     /// 1 the caller hung up, 2 the callee; none when the platform did.

@@ -82,11 +82,9 @@ impl Call {
         }
         match event {
             RecordingEvent::Begun { .. } => return,
-            RecordingEvent::Kept { .. } => self.story.recording_ended(true, None),
-            RecordingEvent::Discarded { .. } => self.story.recording_ended(false, None),
-            RecordingEvent::Failed { reason, .. } => {
-                self.story.recording_ended(false, Some(reason))
-            }
+            RecordingEvent::Kept { duration_ms, .. } => self.story.recording_kept(duration_ms),
+            RecordingEvent::Discarded { .. } => self.story.recording_dropped(None),
+            RecordingEvent::Failed { reason, .. } => self.story.recording_dropped(Some(reason)),
         }
         self.sound.recording = Recording::Closed;
         self.record_if_complete(ctx);
@@ -118,10 +116,8 @@ impl Call {
         self.sound.owes_statistics = false;
         if self.sound.recording == Recording::Closing {
             self.sound.recording = Recording::Closed;
-            self.story.recording_ended(
-                false,
-                Some("the recorder did not finish in time".to_owned()),
-            );
+            let failure = "the recorder did not finish in time".to_owned();
+            self.story.recording_dropped(Some(failure));
         }
         self.tell_record(ctx);
     }

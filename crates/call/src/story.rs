@@ -108,15 +108,17 @@ impl Story {
         self.fact(at_ms, FactKind::RecordingStarted { object })
     }
 
-    /// The recording is on disk under the name it was begun with, or is not and `failure` says why (none: it
-    /// was too short to be kept).
-    pub fn recording_ended(&mut self, kept: bool, failure: Option<String>) {
-        self.record.record_flag = u8::from(kept);
+    /// The recording is on disk under the name it was begun with, for `length_ms`.
+    pub fn recording_kept(&mut self, length_ms: u64) {
+        self.record.record_flag = 1;
+        self.record.record_length_ms = length_ms;
+    }
+
+    /// There is no recording: it was too short (no failure), or `failure` says why.
+    pub fn recording_dropped(&mut self, failure: Option<String>) {
         self.record.record_failure = failure;
-        if !kept {
-            self.record.record_object = None;
-            self.record.record_start_ms = None;
-        }
+        self.record.record_object = None;
+        self.record.record_start_ms = None;
     }
 
     pub fn quality(&mut self, a: LegQuality, b: LegQuality) {

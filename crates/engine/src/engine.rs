@@ -285,6 +285,11 @@ impl EngineHandle {
         self.inner.live.list()
     }
 
+    /// One of them.
+    pub fn live_call(&self, session_id: &str) -> Option<LiveCallInfo> {
+        self.inner.live.get(session_id)
+    }
+
     /// How many calls are not over, those that only wait for their record included.
     pub fn live_count(&self) -> usize {
         self.inner

@@ -45,6 +45,19 @@ pub enum Phase {
     Ending,
 }
 
+impl Phase {
+    /// As the operator API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Incoming => "incoming",
+            Phase::Calling => "calling",
+            Phase::Ringing => "ringing",
+            Phase::Talking => "talking",
+            Phase::Ending => "ending",
+        }
+    }
+}
+
 /// All live calls of all shards, by session identifier.
 #[derive(Default)]
 pub struct LiveCalls {
@@ -108,6 +121,13 @@ impl LiveCalls {
             .iter()
             .map(|entry| entry.value().clone())
             .collect()
+    }
+
+    /// One of them.
+    pub fn get(&self, session_id: &str) -> Option<LiveCallInfo> {
+        self.calls
+            .get(session_id)
+            .map(|entry| entry.value().clone())
     }
 
     /// The shard that owns a call.

@@ -48,6 +48,7 @@ impl Applier {
         match &fact.kind {
             FactKind::Record(_) => {
                 insert_record(ctx.conn, fact, text)?;
+                index_recording(ctx.conn, fact)?;
                 let sql = "DELETE FROM open_facts WHERE session = ?1";
                 ctx.conn.prepare_cached(sql)?.execute([&*fact.session_id])?;
                 if receivers.records {
@@ -119,6 +120,38 @@ fn insert_record(conn: &Connection, fact: &Fact, text: &str) -> Result<(), Store
         record.state_code,
         fact.subscription_id.as_deref(),
         text,
+    ])?;
+    Ok(())
+}
+
+/// Makes the recording of a call known, so that it can be asked for and is deleted in time.
+fn index_recording(conn: &Connection, fact: &Fact) -> Result<(), StoreError> {
+    let FactKind::Record(record) = &fact.kind else {
+        return Ok(());
+    };
+    let Some(object) = record
+        .record_object
+        .as_deref()
+        .filter(|_| record.record_flag == 1)
+    else {
+        return Ok(());
+    };
+    let mut statement = conn.prepare_cached("SELECT settings FROM apps WHERE id = ?1")?;
+    let settings: Option<AppSettings> = statement
+        .query_row([fact.app.0], |row| from_json(row, 0))
+        .optional()?;
+    let kept_days = settings.unwrap_or_default().recording_kept_days;
+    let sql = "INSERT OR REPLACE INTO recordings(object, app, session, path, bytes, duration_ms, created_at, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    conn.prepare_cached(sql)?.execute(params![
+        object,
+        fact.app.0,
+        &*fact.session_id,
+        format!("{}/{object}", fact.app.0),
+        ms(record.record_bytes),
+        ms(record.record_length_ms),
+        ms(fact.at_ms),
+        ms(fact.at_ms + u64::from(kept_days) * 86_400_000),
     ])?;
     Ok(())
 }

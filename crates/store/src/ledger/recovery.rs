@@ -64,6 +64,11 @@ impl OpenCall {
         })
     }
 
+    /// When that recording was begun, Unix milliseconds.
+    pub fn recording_start_ms(&self) -> Option<u64> {
+        self.time_of(|kind| matches!(kind, FactKind::RecordingStarted { .. }))
+    }
+
     /// The last that is known of it.
     pub fn last_at_ms(&self) -> u64 {
         self.facts.iter().map(|fact| fact.at_ms).max().unwrap_or(0)
@@ -268,6 +273,7 @@ fn record(
             record.record_flag = 1;
             record.record_start_ms = Some(r.start_ms);
             record.record_object = Some(r.object.clone());
+            record.record_length_ms = r.length_ms;
         }
         Some(_) => {
             record.record_failure =

@@ -1,0 +1,103 @@
+//! The directory that calls look things up in, kept in step with the store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use axbridge_binding::AppId;
+use axbridge_call::{App, AppPrompts, Directory, Snapshot};
+use axbridge_media::Prompt;
+use axbridge_store::{AppStatus, Configuration, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+type Prompts = HashMap<AppId, HashMap<Arc<str>, Arc<Prompt>>>;
+
+/// Reads applications, trunks and prompts and publishes them to the calls.
+pub async fn publish(store: &Store, directory: &Directory) -> Result<()> {
+    let configuration = store
+        .configuration()
+        .await
+        .context("reading applications and trunks")?;
+    let prompts = decode(store, &configuration).await?;
+    directory.publish(snapshot(configuration, prompts));
+    Ok(())
+}
+
+/// Publishes again after each change, until stopped.
+pub fn follow(
+    store: Store,
+    directory: Arc<Directory>,
+    mut changes: watch::Receiver<u64>,
+    mut stopped: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = stopped.wait_for(|s| *s) => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+            if let Err(error) = publish(&store, &directory).await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "a change of applications or trunks is not in force; trying again at the next one"
+                );
+            }
+        }
+    })
+}
+
+/// Decodes every passed prompt file; one that cannot be decoded is left out and told.
+async fn decode(store: &Store, configuration: &Configuration) -> Result<Prompts> {
+    let mut prompts = Prompts::new();
+    for file in &configuration.prompts {
+        let Some(wav) = store.prompt_wav(file.app, file.name.clone()).await? else {
+            continue;
+        };
+        match Prompt::from_wav(&wav) {
+            Ok(prompt) => {
+                let name = Arc::from(file.name.as_str());
+                prompts
+                    .entry(file.app)
+                    .or_default()
+                    .insert(name, Arc::new(prompt));
+            }
+            Err(error) => {
+                tracing::error!(app = file.app.0, name = file.name, %error, "a prompt file cannot be played")
+            }
+        }
+    }
+    Ok(prompts)
+}
+
+fn snapshot(configuration: Configuration, mut prompts: Prompts) -> Snapshot {
+    let trunks = configuration
+        .trunks
+        .into_iter()
+        .map(|t| (t.id, Arc::new(t)))
+        .collect();
+    let apps = configuration.apps.into_iter().map(|app| {
+        let files = prompts.remove(&app.id).unwrap_or_default();
+        let named = |name: &Option<String>| name.as_deref().and_then(|n| files.get(n).cloned());
+        let refusals = AppPrompts {
+            no_permission: named(&app.settings.refusal_prompts.no_permission),
+            service_abnormal: named(&app.settings.refusal_prompts.service_abnormal),
+            no_binding: named(&app.settings.refusal_prompts.no_binding),
+        };
+        let app = App {
+            id: app.id,
+            key: app.key.as_str().into(),
+            recording: app.settings.recording,
+            layout: app.settings.recording_layout,
+            refusals,
+            answer_timeout_ms: u64::try_from(app.answer_timeout().as_millis()).unwrap_or(90_000),
+            active: app.status == AppStatus::Active,
+            prompts: files,
+        };
+        (app.id, Arc::new(app))
+    });
+    Snapshot {
+        trunks,
+        apps: apps.collect(),
+    }
+}
