@@ -59,7 +59,11 @@ impl Application {
 
 /// All applications, by key and by number.
 #[derive(Debug, Default)]
-pub struct Applications(ArcSwap<Index>);
+pub struct Applications {
+    index: ArcSwap<Index>,
+    /// One reload at a time: a slow one must not put an older state over a newer.
+    loading: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Index {
@@ -69,7 +73,7 @@ struct Index {
 
 impl Applications {
     /// Replaces all of them.
-    pub fn replace(&self, configuration: Configuration) {
+    fn replace(&self, configuration: Configuration) {
         let mut prompts: HashMap<u32, HashSet<Arc<str>>> = HashMap::new();
         for file in configuration.prompts {
             prompts
@@ -86,7 +90,7 @@ impl Applications {
                 .insert(app.record.key.clone(), Arc::clone(&app));
             index.by_id.insert(app.id, app);
         }
-        self.0.store(Arc::new(index));
+        self.index.store(Arc::new(index));
     }
 
     /// Reads all of them from the store.
@@ -94,6 +98,7 @@ impl Applications {
     /// # Errors
     /// Those of the store; then the old ones stay.
     pub async fn reload(&self, store: &Store) -> Result<(), StoreError> {
+        let _one_at_a_time = self.loading.lock().await;
         self.replace(store.configuration().await?);
         Ok(())
     }
@@ -101,12 +106,12 @@ impl Applications {
     /// The application with this key.
     #[must_use]
     pub fn by_key(&self, key: &str) -> Option<Arc<Application>> {
-        self.0.load().by_key.get(key).cloned()
+        self.index.load().by_key.get(key).cloned()
     }
 
     /// The application with this number.
     #[must_use]
     pub fn by_id(&self, id: u32) -> Option<Arc<Application>> {
-        self.0.load().by_id.get(&id).cloned()
+        self.index.load().by_id.get(&id).cloned()
     }
 }

@@ -1,5 +1,7 @@
 //! What the API asks of the call side, without knowing it: live calls and their end.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -38,14 +40,17 @@ pub enum StopOutcome {
     NotYours,
 }
 
+/// The answer to [`CallControl::stop_call`], when it comes.
+pub type Stopping<'a> = Pin<Box<dyn Future<Output = StopOutcome> + Send + 'a>>;
+
 /// The call side, implemented by the engine's handle.
 pub trait CallControl: Send + Sync + 'static {
     /// The calls of this moment, at most `limit`, oldest first.
     fn live_calls(&self, limit: usize) -> Vec<LiveCall>;
 
     /// Releases both legs of a call. `app_key`: only if the call is this application's; `None`: the operator's wish.
-    /// Returns at once; the release itself is told by the call's facts.
-    fn stop_call(&self, session_id: &str, app_key: Option<&str>) -> StopOutcome;
+    /// Ready as soon as the call's owner has taken it; the release itself is told by the call's facts.
+    fn stop_call<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Stopping<'a>;
 }
 
 /// A node without calls, for tests and for tools that run the API alone.
@@ -57,7 +62,7 @@ impl CallControl for NoCalls {
         Vec::new()
     }
 
-    fn stop_call(&self, _session_id: &str, _app_key: Option<&str>) -> StopOutcome {
-        StopOutcome::NoSuchCall
+    fn stop_call<'a>(&'a self, _session_id: &'a str, _app_key: Option<&'a str>) -> Stopping<'a> {
+        Box::pin(async { StopOutcome::NoSuchCall })
     }
 }

@@ -26,9 +26,9 @@ mod wav_file;
 
 pub use apps::{Application, Applications};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use control::{CallControl, LiveCall, NoCalls, StopOutcome};
+pub use control::{CallControl, LiveCall, NoCalls, StopOutcome, Stopping};
 pub use links::UrlSigner;
 pub use notify::{Deliverer, DelivererConfig, TargetPolicy};
 pub use serve::{ServeConfig, serve, tls_from_files};
 pub use state::{Api, ApiConfig, ApiState, PeerAddress};
-pub use text_time::{created_text, utc_text};
+pub use text_time::created_text;

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axbridge_call::Network;
 use axbridge_store::{Store, StoreError};
 use axum::Router;
+use tokio::sync::watch;
 
 use crate::apps::Applications;
 use crate::auth::{AuthRules, Authenticator};
@@ -115,7 +116,7 @@ struct Inner {
 }
 
 impl Api {
-    /// Reads the applications and builds the API.
+    /// Reads the applications and builds the API. From then on it follows the store's changes, whoever makes them.
     ///
     /// # Errors
     /// Those of the store.
@@ -124,14 +125,14 @@ impl Api {
         apps.reload(&state.store).await?;
         let auth = Authenticator::new(state.config.auth.clone(), Arc::clone(&apps));
         let links = RecordingLinks::new(state.links.clone(), state.config.public_url.clone());
-        Ok(Self {
-            inner: Arc::new(Inner {
-                state,
-                apps,
-                auth,
-                links,
-            }),
-        })
+        let inner = Arc::new(Inner {
+            state,
+            apps,
+            auth,
+            links,
+        });
+        tokio::spawn(follow(Arc::downgrade(&inner), inner.state.store.changes()));
+        Ok(Self { inner })
     }
 
     /// All routes: customers' and operator's.
@@ -184,5 +185,15 @@ impl Api {
     /// After a change by the operator: what was changed counts from the next request on.
     pub(crate) async fn reload(&self) -> Result<(), StoreError> {
         self.inner.apps.reload(self.store()).await
+    }
+}
+
+/// Reads the applications again after each change, until the API or the store is gone.
+async fn follow(api: Weak<Inner>, mut changes: watch::Receiver<u64>) {
+    while changes.changed().await.is_ok() {
+        let Some(api) = api.upgrade() else { return };
+        if let Err(error) = api.apps.reload(&api.state.store).await {
+            tracing::warn!(%error, "cannot read the applications again; the old ones stay");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use axbridge_call::Network;
 use axbridge_store::{App, AppSettings, AppStatus, Mode, NewApp, Secret};
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::{Problem, Result};
-use super::{Listed, answer, done, json};
+use super::{Listed, Named, answer, done, json};
 use crate::state::Api;
 
 /// An application as the operator sees it. The secret is shown once: when it is made by us or changed.
@@ -90,7 +90,7 @@ pub(super) async fn create(State(api): State<Api>, request: Request) -> Result<R
 }
 
 /// `GET /admin/v1/applications/{key}`.
-pub(super) async fn show(State(api): State<Api>, Path(key): Path<String>) -> Result<Response> {
+pub(super) async fn show(State(api): State<Api>, Named(key): Named<String>) -> Result<Response> {
     answer(
         StatusCode::OK,
         &Shown {
@@ -103,7 +103,7 @@ pub(super) async fn show(State(api): State<Api>, Path(key): Path<String>) -> Res
 /// `PATCH /admin/v1/applications/{key}`: `{secret?, sp_id?, status?, settings?}`.
 pub(super) async fn change(
     State(api): State<Api>,
-    Path(key): Path<String>,
+    Named(key): Named<String>,
     request: Request,
 ) -> Result<Response> {
     let change: Change = json(&api, request).await?;
@@ -134,7 +134,7 @@ pub(super) async fn change(
 }
 
 /// `DELETE /admin/v1/applications/{key}`; it must have no numbers.
-pub(super) async fn remove(State(api): State<Api>, Path(key): Path<String>) -> Result<Response> {
+pub(super) async fn remove(State(api): State<Api>, Named(key): Named<String>) -> Result<Response> {
     let app = find(&api, &key).await?;
     api.store().delete_app(app.id).await?;
     api.reload().await?;

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
 use super::error::{Problem, Result};
-use super::{Listed, answer, done};
+use super::{Listed, Named, answer, done};
 use crate::state::Api;
 
 #[derive(Serialize)]
@@ -37,7 +37,10 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Response> {
 }
 
 /// `DELETE /admin/v1/bans/{address}`: lifts a ban and forgets the failures.
-pub(super) async fn lift(State(api): State<Api>, Path(address): Path<String>) -> Result<Response> {
+pub(super) async fn lift(
+    State(api): State<Api>,
+    Named(address): Named<String>,
+) -> Result<Response> {
     let address: IpAddr = address.parse().map_err(|_| {
         Problem::invalid(
             "This is not an address.",

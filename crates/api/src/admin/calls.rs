@@ -2,14 +2,14 @@
 
 use axbridge_numbering::Number;
 use axbridge_store::{RecordFilter, StoredRecord};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::{Problem, Result};
-use super::{Listed, Paging, answer, apps};
+use super::{Asked, Listed, Named, Paging, answer, apps};
 use crate::control::StopOutcome;
 use crate::notify::{Origin, records_body};
 use crate::state::Api;
@@ -41,8 +41,11 @@ pub(super) async fn live(State(api): State<Api>) -> Result<Response> {
 }
 
 /// `DELETE /admin/v1/calls/{session}`: releases both legs.
-pub(super) async fn stop(State(api): State<Api>, Path(session): Path<String>) -> Result<Response> {
-    match api.control().stop_call(&session, None) {
+pub(super) async fn stop(
+    State(api): State<Api>,
+    Named(session): Named<String>,
+) -> Result<Response> {
+    match api.control().stop_call(&session, None).await {
         StopOutcome::Stopping => {
             tracing::info!(session, "call ended by the operator");
             answer(
@@ -58,8 +61,8 @@ pub(super) async fn stop(State(api): State<Api>, Path(session): Path<String>) ->
 /// the form in which customers get them. Numbers are masked unless `reveal=true`, which is noted in the audit log.
 pub(super) async fn records(
     State(api): State<Api>,
-    Query(filter): Query<Filter>,
-    Query(paging): Query<Paging>,
+    Asked(filter): Asked<Filter>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Response> {
     let app = match filter.app {
         Some(key) => Some(apps::find(&api, &key).await?.id),

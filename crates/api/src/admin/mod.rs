@@ -25,11 +25,12 @@ mod recordings;
 mod trunks;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,8 @@ pub(crate) fn router(api: Api) -> Router {
         .layer(from_fn_with_state(api.clone(), guard));
     let open = Router::new()
         .route("/health", get(health::health))
-        .route("/ready", get(health::ready));
+        .route("/ready", get(health::ready))
+        .method_not_allowed_fallback(wrong_method);
     Router::new()
         .nest("/admin/v1", guarded.merge(open))
         .with_state(api)
@@ -189,6 +191,40 @@ fn is_form(headers: &HeaderMap) -> bool {
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
         .is_some_and(|v| v.to_ascii_lowercase().starts_with("multipart/form-data"))
+}
+
+/// The query string; what does not fit is answered in our own form.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let found = Query::<T>::try_from_uri(&parts.uri).map_err(|e| {
+            Problem::invalid(
+                format!("The query string does not fit: {}.", e.body_text()),
+                "Correct the parameter that is named.",
+            )
+        })?;
+        Ok(Self(found.0))
+    }
+}
+
+/// The variable parts of the path, likewise.
+struct Named<T>(T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(found)) => Ok(Self(found)),
+            Err(_) => Err(Problem::invalid(
+                "The path does not fit.",
+                "Code it in UTF-8 and percent-encoding.",
+            )),
+        }
+    }
 }
 
 /// `page` from 1 and `page_size` up to 1,000.

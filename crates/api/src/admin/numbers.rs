@@ -3,13 +3,13 @@
 use axbridge_binding::{NumberStatus, TrunkId};
 use axbridge_numbering::Number;
 use axbridge_store::{NewNumber, NumberArea, NumberChange, NumberFilter, NumberRecord};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, Result};
-use super::{Listed, Paging, answer, apps, done, json};
+use super::{Asked, Listed, Named, Paging, answer, apps, done, json};
 use crate::state::Api;
 
 /// Private numbers are the operator's own, so they are shown whole.
@@ -62,8 +62,8 @@ struct Change {
 /// `GET /admin/v1/numbers?app=&area=&page=&page_size=`.
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(filter): Query<Filter>,
-    Query(paging): Query<Paging>,
+    Asked(filter): Asked<Filter>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Response> {
     let app = match filter.app {
         Some(key) => Some(apps::find(&api, &key).await?.id),
@@ -127,7 +127,7 @@ pub(super) async fn import(State(api): State<Api>, request: Request) -> Result<R
 }
 
 /// `GET /admin/v1/numbers/{number}`.
-pub(super) async fn show(State(api): State<Api>, Path(number): Path<String>) -> Result<Response> {
+pub(super) async fn show(State(api): State<Api>, Named(number): Named<String>) -> Result<Response> {
     let record = api
         .store()
         .number(parse(&number)?)
@@ -140,7 +140,7 @@ pub(super) async fn show(State(api): State<Api>, Path(number): Path<String>) -> 
 /// `suspended`, `unavailable`, `frozen`.
 pub(super) async fn change(
     State(api): State<Api>,
-    Path(number): Path<String>,
+    Named(number): Named<String>,
     request: Request,
 ) -> Result<Response> {
     let x = parse(&number)?;
@@ -165,7 +165,10 @@ pub(super) async fn change(
 }
 
 /// `DELETE /admin/v1/numbers/{number}`; it must have no bindings.
-pub(super) async fn remove(State(api): State<Api>, Path(number): Path<String>) -> Result<Response> {
+pub(super) async fn remove(
+    State(api): State<Api>,
+    Named(number): Named<String>,
+) -> Result<Response> {
     api.store().remove_number(parse(&number)?).await?;
     done()
 }

@@ -1,13 +1,13 @@
 //! Notifications that were given up, and their replay.
 
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::error::{Problem, Result};
-use super::{Listed, Paging, answer, apps, json as read_json};
+use super::{Asked, Listed, Paging, answer, apps, json as read_json};
 use crate::state::Api;
 
 /// More than this in one replay would hold up the writer.
@@ -38,8 +38,8 @@ struct Replay {
 /// `GET /admin/v1/outbox/undelivered?app=&page=&page_size=`, the newest first, without the numbers inside.
 pub(super) async fn undelivered(
     State(api): State<Api>,
-    Query(filter): Query<Filter>,
-    Query(paging): Query<Paging>,
+    Asked(filter): Asked<Filter>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Response> {
     let app = match filter.app {
         Some(key) => Some(apps::find(&api, &key).await?.id),

@@ -2,14 +2,14 @@
 
 use axbridge_media::Prompt;
 use axbridge_store::{PromptFile, PromptState};
-use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
+use axum::extract::{FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, Result};
-use super::{Listed, answer, apps, bytes, done, is_form, json};
+use super::{Listed, Named, answer, apps, bytes, done, is_form, json};
 use crate::state::Api;
 
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ struct Review {
 }
 
 /// `GET /admin/v1/applications/{key}/prompts`.
-pub(super) async fn list(State(api): State<Api>, Path(key): Path<String>) -> Result<Response> {
+pub(super) async fn list(State(api): State<Api>, Named(key): Named<String>) -> Result<Response> {
     let app = apps::find(&api, &key).await?;
     let items: Vec<Shown> = api
         .store()
@@ -53,7 +53,7 @@ pub(super) async fn list(State(api): State<Api>, Path(key): Path<String>) -> Res
 /// `GET /admin/v1/applications/{key}/prompts/{name}`: the audio.
 pub(super) async fn audio(
     State(api): State<Api>,
-    Path((key, name)): Path<(String, String)>,
+    Named((key, name)): Named<(String, String)>,
 ) -> Result<Response> {
     let app = apps::find(&api, &key).await?;
     let wav = api
@@ -67,7 +67,7 @@ pub(super) async fn audio(
 /// `PUT /admin/v1/applications/{key}/prompts/{name}`: the file as the body (`audio/wav`), or as a form.
 pub(super) async fn upload(
     State(api): State<Api>,
-    Path((key, name)): Path<(String, String)>,
+    Named((key, name)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response> {
     if is_form(request.headers()) {
@@ -81,7 +81,7 @@ pub(super) async fn upload(
 /// `POST /admin/v1/applications/{key}/prompts`: `multipart/form-data` with one file; its file name is the prompt's.
 pub(super) async fn upload_form(
     State(api): State<Api>,
-    Path(key): Path<String>,
+    Named(key): Named<String>,
     request: Request,
 ) -> Result<Response> {
     if !is_form(request.headers()) {
@@ -102,7 +102,7 @@ pub(super) async fn upload_form(
 /// `POST /admin/v1/applications/{key}/prompts/{name}/review`: `{state: passed | rejected | to_review, reason?}`.
 pub(super) async fn review(
     State(api): State<Api>,
-    Path((key, name)): Path<(String, String)>,
+    Named((key, name)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response> {
     let review: Review = json(&api, request).await?;
@@ -117,7 +117,7 @@ pub(super) async fn review(
 /// `DELETE /admin/v1/applications/{key}/prompts/{name}`.
 pub(super) async fn remove(
     State(api): State<Api>,
-    Path((key, name)): Path<(String, String)>,
+    Named((key, name)): Named<(String, String)>,
 ) -> Result<Response> {
     let app = apps::find(&api, &key).await?;
     api.store().delete_prompt(app.id, name).await?;

@@ -1,12 +1,12 @@
 //! Recordings of all applications.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, Result};
-use super::{Listed, Paging, answer, apps};
+use super::{Asked, Listed, Named, Paging, answer, apps};
 use crate::recordings;
 use crate::state::Api;
 
@@ -35,8 +35,8 @@ pub(super) struct Form {
 /// `GET /admin/v1/recordings?app=&page=&page_size=`, the newest first.
 pub(super) async fn list(
     State(api): State<Api>,
-    Query(filter): Query<Filter>,
-    Query(paging): Query<Paging>,
+    Asked(filter): Asked<Filter>,
+    Asked(paging): Asked<Paging>,
 ) -> Result<Response> {
     let app = match filter.app {
         Some(key) => Some(apps::find(&api, &key).await?.id),
@@ -72,8 +72,8 @@ pub(super) async fn list(
 /// `GET /admin/v1/recordings/{key}/{object}?format=alaw`: the WAV. Noted in the audit log.
 pub(super) async fn audio(
     State(api): State<Api>,
-    Path((key, object)): Path<(String, String)>,
-    Query(form): Query<Form>,
+    Named((key, object)): Named<(String, String)>,
+    Asked(form): Asked<Form>,
 ) -> Result<Response> {
     let app = apps::find(&api, &key).await?;
     let gone = || Problem::not_found("the recording");

@@ -2,12 +2,12 @@
 
 use axbridge_binding::TrunkId;
 use axbridge_call::Trunk;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
 use super::error::{Problem, Result};
-use super::{Listed, answer, done, json};
+use super::{Listed, Named, answer, done, json};
 use crate::state::Api;
 
 /// `GET /admin/v1/trunks`.
@@ -23,7 +23,7 @@ pub(super) async fn list(State(api): State<Api>) -> Result<Response> {
 }
 
 /// `GET /admin/v1/trunks/{id}`.
-pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Response> {
+pub(super) async fn show(State(api): State<Api>, Named(id): Named<String>) -> Result<Response> {
     let trunk = api
         .store()
         .trunk(number(&id)?)
@@ -35,7 +35,7 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Resu
 /// `PUT /admin/v1/trunks/{id}`: makes or replaces the trunk; running calls keep what they began with.
 pub(super) async fn put(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     request: Request,
 ) -> Result<Response> {
     let id = number(&id)?;
@@ -47,7 +47,7 @@ pub(super) async fn put(
 }
 
 /// `DELETE /admin/v1/trunks/{id}`; no number may leave by it.
-pub(super) async fn remove(State(api): State<Api>, Path(id): Path<String>) -> Result<Response> {
+pub(super) async fn remove(State(api): State<Api>, Named(id): Named<String>) -> Result<Response> {
     let id = number(&id)?;
     api.store().delete_trunk(id).await?;
     tracing::info!(trunk = id.0, "trunk removed");

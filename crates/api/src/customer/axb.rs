@@ -14,7 +14,7 @@ use super::{Call, bind_failed, of_mode};
 use crate::answer::{Refusal, success};
 use crate::apps::Application;
 use crate::state::Api;
-use crate::text_time::utc_text;
+use axbridge_call::utc::text as utc_text;
 
 pub(super) const METHODS: &str = "GET, POST, PUT, DELETE";
 

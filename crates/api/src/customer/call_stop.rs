@@ -26,10 +26,8 @@ pub(super) async fn answer(api: Api, call: Call) -> Result<Response, Refusal> {
     if p.text("signal", 1, 128)?.value().as_deref() != Some("call_stop") {
         return Err(Refusal::parameter("signal", "must be call_stop"));
     }
-    match api
-        .control()
-        .stop_call(&session, Some(&call.who.app().record.key))
-    {
+    let key = call.who.app().record.key.as_str();
+    match api.control().stop_call(&session, Some(key)).await {
         StopOutcome::Stopping => Ok(documented_content_type(success(Nothing {}))),
         // Another's call is not told from none, so that session identifiers cannot be tried out.
         StopOutcome::NoSuchCall | StopOutcome::NotYours => {

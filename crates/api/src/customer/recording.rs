@@ -1,6 +1,7 @@
 //! Recordings: where to download one, and the download itself.
 
 use axbridge_store::RecordingFormat;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
@@ -73,9 +74,11 @@ pub(super) async fn answer(api: Api, call: Call) -> Result<Response, Refusal> {
 /// for; what it does not cover is answered as if it did not exist.
 pub(super) async fn download(
     State(api): State<Api>,
-    Path((key, object)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
+    // A path that is no UTF-8 names nothing.
+    let (key, object) = path.map(|p| p.0).unwrap_or_default();
     let (parts, _body) = request.into_parts();
     fetch(&api, &key, &object, &parts)
         .await

@@ -79,14 +79,8 @@ struct Lane {
     failures: u32,
 }
 
-type LaneKey = (AppId, OutboxKindKey);
-
-/// [`OutboxKind`] as a key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum OutboxKindKey {
-    Event,
-    Record,
-}
+/// An application, and whether its records are meant (or else its events).
+type LaneKey = (AppId, bool);
 
 impl Deliverer {
     /// A deliverer over this outbox.
@@ -156,14 +150,6 @@ impl Deliverer {
     }
 }
 
-fn key_of(due: &Due) -> LaneKey {
-    let kind = match due.kind {
-        OutboxKind::Event => OutboxKindKey::Event,
-        OutboxKind::Record => OutboxKindKey::Record,
-    };
-    (due.app, kind)
-}
-
 fn note_end(
     lanes: &mut HashMap<LaneKey, Lane>,
     ended: Result<(LaneKey, bool), tokio::task::JoinError>,
@@ -200,7 +186,7 @@ async fn start_due(
     };
     let mut back = Vec::new();
     for due in batches {
-        let key = key_of(&due);
+        let key = (due.app, due.kind == OutboxKind::Record);
         let lane = lanes.entry(key).or_default();
         let limit = if lane.failures >= FAILURES_TO_SHRINK {
             1

@@ -5,7 +5,7 @@
 use axbridge_call::{CallRecord, Fact, FactKind};
 use serde::Serialize;
 
-use crate::text_time::utc_text;
+use axbridge_call::utc::text as utc_text;
 
 /// What every call record of this installation says about it.
 #[derive(Debug, Clone, Default)]

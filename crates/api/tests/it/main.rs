@@ -1,0 +1,14 @@
+//! The API as its users meet it: over its router and over sockets on loopback, with a real store in a temporary folder.
+
+// A failed unwrap is a failed test; tables are plain tuples.
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
+
+mod auth;
+mod axb;
+mod client;
+mod deliver;
+mod harness;
+mod malformed;
+mod operator;
+mod recording;
+mod server;
