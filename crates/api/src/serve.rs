@@ -3,7 +3,8 @@
 //! Connections are kept open for clients that want it. The public service closes after each answer, but says so
 //! nowhere in a way that a client could depend on: HTTP/1.1 clients read `Content-Length` and send
 //! `Connection: close` if they want that, HTTP/1.0 clients get it in any case, and a new connection for each request
-//! costs five times the request, with TLS twenty times (loopback, `figures_of_kept_and_closed_connections`). [`ServeConfig::keep_alive`] = false gives the documented behaviour.
+//! costs five times the request, with TLS twenty times (loopback, `figures_of_kept_and_closed_connections`).
+//! [`ServeConfig::keep_alive`] = false gives the documented behaviour.
 
 use std::future::Future;
 use std::io;

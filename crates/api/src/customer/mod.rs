@@ -2,11 +2,11 @@
 //!
 //! | path | methods | module |
 //! | --- | --- | --- |
-//! | `/rest/caas/relationnumber/partners/v1.0` | POST PUT DELETE GET | [`axb`] |
-//! | `/rest/provision/voice/record/v1.0` | GET | [`recording`] |
-//! | `/rest/httpsessions/callStop/v2.0` | POST | [`call_stop`] |
+//! | `/rest/caas/relationnumber/partners/v1.0` | POST PUT DELETE GET | `axb` |
+//! | `/rest/provision/voice/record/v1.0` | GET | `recording` |
+//! | `/rest/httpsessions/callStop/v2.0` | POST | `call_stop` |
 //!
-//! A further mode is a further module with one function from ([`Call`]) to an answer, and a row in [`router`].
+//! A further mode is a further module with one function from (`Call`) to an answer, and a row in `router`.
 
 pub(crate) mod axb;
 mod call_stop;
