@@ -120,20 +120,21 @@ impl Plain {
     }
 }
 
-fn route(table: &Table, direction: u64) {
+/// Looks up, and returns a 0 that the processor has to wait for.
+fn route(table: &Table, direction: u64) -> u64 {
     let route = table
         .route(x(direction / 2), party(direction), WALL_MS)
         .expect("bound");
     debug_assert_eq!(route.callee, party(direction ^ 1));
-    black_box(route);
+    black_box(route).callee.as_u64() >> 60
 }
 
-fn plain_one(plain: &Plain, direction: u64) {
+fn plain_one(plain: &Plain, direction: u64) -> u64 {
     let key = (x(direction / 2).as_u64(), party(direction).as_u64());
-    black_box(*plain.directions.get(&key).expect("bound"));
+    black_box(*plain.directions.get(&key).expect("bound"))[0] >> 60
 }
 
-fn plain_both(plain: &Plain, direction: u64) {
+fn plain_both(plain: &Plain, direction: u64) -> u64 {
     let x = x(direction / 2).as_u64();
     black_box(*plain.numbers.get(&x).expect("known"));
     black_box(
@@ -141,7 +142,7 @@ fn plain_both(plain: &Plain, direction: u64) {
             .directions
             .get(&(x, party(direction).as_u64()))
             .expect("bound"),
-    );
+    )[0] >> 60
 }
 
 /// Runs `body` beside one writer: half changes in place, a quarter withdrawals, a quarter insertions, all
@@ -217,38 +218,69 @@ fn in_turn(rounds: usize, lookups: u64, contestants: &mut [(&str, &mut dyn FnMut
 
 fn compare(table: &Table, plain: &Plain, bindings: u64) {
     let directions = 2 * bindings;
-    let mut random = Random(5);
-    let mut random_1 = Random(5);
-    let mut random_2 = Random(5);
-    let mut random_w = Random(5);
+    let random = || Random(5);
     let mut written = 0;
+    println!(" one at a time, as a call does it (each key depends on the last answer)");
+    let (mut keys_1, mut keys_2) = (random(), random());
     in_turn(
         9,
-        1_000_000,
+        500_000,
         &mut [
             ("route", &mut |n| {
-                (0..n).for_each(|_| route(table, random.below(directions)))
+                (0..n).fold(0, |last, _| route(table, keys_1.below(directions) + last));
             }),
             ("hashbrown", &mut |n| {
-                (0..n).for_each(|_| plain_one(plain, random_1.below(directions)))
+                (0..n).fold(0, |last, _| {
+                    plain_one(plain, keys_2.below(directions) + last)
+                });
+            }),
+        ],
+    );
+    println!(" many at once (the processor overlaps independent lookups)");
+    let (mut keys_1, mut keys_2, mut keys_3, mut keys_4) = (random(), random(), random(), random());
+    in_turn(
+        9,
+        500_000,
+        &mut [
+            ("route", &mut |n| {
+                run(n, || route(table, keys_1.below(directions)))
+            }),
+            ("hashbrown", &mut |n| {
+                run(n, || plain_one(plain, keys_2.below(directions)))
             }),
             ("hashbrown, both", &mut |n| {
-                (0..n).for_each(|_| plain_both(plain, random_2.below(directions)));
+                run(n, || plain_both(plain, keys_3.below(directions)))
             }),
             ("route beside a writer", &mut |n| {
                 written = beside_writer(table, bindings, || {
-                    (0..n).for_each(|_| route(table, random_w.below(directions)));
+                    run(n, || route(table, keys_4.below(directions)));
                 });
-            }),
-            ("route, 16 hot keys", &mut |n| {
-                (0..n).for_each(|turn| route(table, turn % HOT * (directions / HOT)));
-            }),
-            ("hashbrown, 16 hot keys", &mut |n| {
-                (0..n).for_each(|turn| plain_one(plain, turn % HOT * (directions / HOT)));
             }),
         ],
     );
     println!("  the writer made {written} changes/s");
+    println!(" {HOT} hot keys");
+    let (mut turn_1, mut turn_2) = (0, 0);
+    let hot = |turn: &mut u64| {
+        *turn = (*turn + 1) % HOT;
+        *turn * (directions / HOT)
+    };
+    in_turn(
+        9,
+        10_000_000,
+        &mut [
+            ("route", &mut |n| run(n, || route(table, hot(&mut turn_1)))),
+            ("hashbrown", &mut |n| {
+                run(n, || plain_one(plain, hot(&mut turn_2)))
+            }),
+        ],
+    );
+}
+
+fn run(lookups: u64, mut lookup: impl FnMut() -> u64) {
+    for _ in 0..lookups {
+        lookup();
+    }
 }
 
 fn bench_size(c: &mut Criterion, name: &str, bindings: u64) {
@@ -288,7 +320,7 @@ fn bench_size(c: &mut Criterion, name: &str, bindings: u64) {
     group.bench_function("route_hot_16", |b| {
         b.iter(|| {
             turn = (turn + 1) % HOT;
-            route(&table, turn * (directions / HOT));
+            route(&table, turn * (directions / HOT))
         });
     });
     group.finish();

@@ -110,7 +110,7 @@ impl<C: Word, const S: usize, const W: usize> Bucket<C, S, W> {
     }
 
     /// The reader's side: a consistent answer, waiting only while this bucket is written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&self, tag: u8, key: Key) -> Look<W> {
         let mut tries = 0;
         loop {

@@ -1,11 +1,15 @@
 //! How a direction of a binding and a number fit their words.
 //!
 //! ```text
-//! direction, 6 words   0-1  x 50 | caller 50 | key space 2 | user data handle 26
-//!                      2-3  callee 50 | expiry 42 | policy 30 | kind 3 | call direction 2 | is A 1
-//!                      4-5  subscription 128
-//! number, 2 words      0-1  x 50 | status 2 | trunk 16 | area 28 | application 32
+//! direction   0  x 50 | caller, low 14
+//!             1  caller, high 36 | key space 2 | user data handle 26
+//!             2  callee 50 | kind 3 | call direction 2 | is A 1 | policy generation 8
+//!             3  expiry 42 | policy index 22
+//!             4  subscription, 5 too
+//! number      0  x 50 | status 2 | area, high 12
+//!             1  application 32 | trunk 16 | area, low 16
 //! ```
+//! What a lookup needs stands within one word each. The words are read lazily, through [`Packed`].
 //! The key space leaves room for keys that are no caller: "anyone" and extensions of the kinds to come.
 
 use crate::bucket::Key;
@@ -19,13 +23,23 @@ pub(crate) const DIRECTION_WORDS: usize = 6;
 pub(crate) const NUMBER_WORDS: usize = 2;
 
 const NUMBER_BITS: u32 = 50;
-const NUMBER_MASK: u128 = (1 << NUMBER_BITS) - 1;
-const KEY_BITS: u32 = 2 * NUMBER_BITS + 2;
+const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
+/// Bits of the caller that fit the first word beside x.
+const CALLER_LOW: u32 = 64 - NUMBER_BITS;
+/// Bits of the second word that are key.
+const KEY_HIGH: u32 = 2 * NUMBER_BITS + 2 - 64;
+const KIND_SHIFT: u32 = 50;
+const DIRECTION_SHIFT: u32 = 53;
+const IS_A_SHIFT: u32 = 55;
+const GENERATION_SHIFT: u32 = 56;
 const EXPIRY_BITS: u32 = 42;
 /// Also every moment that 42 bits of milliseconds cannot say (after May 2109).
 const NEVER: u64 = (1 << EXPIRY_BITS) - 1;
+const STATUS_SHIFT: u32 = 50;
+const AREA_HIGH_SHIFT: u32 = 52;
 pub(crate) const USER_DATA_BITS: u32 = 26;
-pub(crate) const POLICY_BITS: u32 = 30;
+pub(crate) const POLICY_INDEX_BITS: u32 = 22;
+pub(crate) const POLICY_GENERATION_BITS: u32 = 8;
 
 /// One direction of a binding: what stands under (x, caller).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
@@ -44,23 +58,22 @@ pub(crate) struct Direction {
 }
 
 /// The key of (x, caller) in the space of callers.
-#[inline]
+#[inline(always)]
 pub(crate) fn direction_key(x: Number, caller: Number) -> Key {
-    let key = u128::from(x.as_u64()) | u128::from(caller.as_u64()) << NUMBER_BITS;
     Key {
-        low: key as u64,
+        low: x.as_u64() | caller.as_u64() << NUMBER_BITS,
         low_mask: u64::MAX,
-        high: (key >> 64) as u64,
-        high_mask: (1 << (KEY_BITS - 64)) - 1,
+        high: caller.as_u64() >> CALLER_LOW,
+        high_mask: (1 << KEY_HIGH) - 1,
     }
 }
 
 /// The key of x among the numbers.
-#[inline]
+#[inline(always)]
 pub(crate) fn number_key(x: Number) -> Key {
     Key {
         low: x.as_u64(),
-        low_mask: NUMBER_MASK as u64,
+        low_mask: NUMBER_MASK,
         high: 0,
         high_mask: 0,
     }
@@ -68,130 +81,148 @@ pub(crate) fn number_key(x: Number) -> Key {
 
 impl Direction {
     pub(crate) fn pack(&self) -> [u64; DIRECTION_WORDS] {
-        let key = u128::from(self.x.as_u64())
-            | u128::from(self.caller.as_u64()) << NUMBER_BITS
-            | u128::from(self.user_data) << KEY_BITS;
-        let expiry = self.expires_at_ms.map_or(NEVER, |at| at.min(NEVER));
+        let key = direction_key(self.x, self.caller);
         let kind = match self.kind {
-            RouteKind::Axb => 0u8,
+            RouteKind::Axb => 0u64,
         };
-        let value = u128::from(self.callee.as_u64())
-            | u128::from(expiry) << 50
-            | u128::from(self.policy.0) << 92
-            | u128::from(kind) << 122
-            | u128::from(self.direction as u8) << 125
-            | u128::from(self.caller_is_a) << 127;
-        let subscription = self.subscription.0;
+        let policy = u64::from(self.policy.0);
         [
-            low(key),
-            high(key),
-            low(value),
-            high(value),
-            low(subscription),
-            high(subscription),
+            key.low,
+            key.high | u64::from(self.user_data) << KEY_HIGH,
+            self.callee.as_u64()
+                | kind << KIND_SHIFT
+                | u64::from(self.direction as u8) << DIRECTION_SHIFT
+                | u64::from(self.caller_is_a) << IS_A_SHIFT
+                | policy >> POLICY_INDEX_BITS << GENERATION_SHIFT,
+            self.expires_at_ms.map_or(NEVER, |at| at.min(NEVER)) | policy << EXPIRY_BITS,
+            self.subscription.0 as u64,
+            (self.subscription.0 >> 64) as u64,
         ]
     }
 
     /// None only for words that [`Direction::pack`] never made.
-    #[inline]
     pub(crate) fn unpack(words: [u64; DIRECTION_WORDS]) -> Option<Direction> {
-        let key = join(words[0], words[1]);
-        let value = join(words[2], words[3]);
-        let expiry = bits(value, 50, EXPIRY_BITS);
+        let packed = Packed(words);
         Some(Direction {
-            x: number_at(key, 0)?,
-            caller: number_at(key, NUMBER_BITS)?,
-            callee: number_at(value, 0)?,
-            expires_at_ms: (expiry != NEVER).then_some(expiry),
-            policy: PolicyId(bits(value, 92, POLICY_BITS) as u32),
-            kind: match bits(value, 122, 3) {
-                0 => RouteKind::Axb,
-                _ => return None,
-            },
-            direction: match bits(value, 125, 2) {
-                0 => CallDirection::Both,
-                1 => CallDirection::CallerOnly,
-                2 => CallDirection::CalleeOnly,
-                _ => return None,
-            },
-            caller_is_a: bits(value, 127, 1) == 1,
-            subscription: subscription_of(&words),
-            user_data: bits(key, KEY_BITS, USER_DATA_BITS) as u32,
+            x: number_in(words[0])?,
+            caller: packed.caller()?,
+            callee: packed.callee()?,
+            expires_at_ms: Some(packed.expires_at_ms()).filter(|at| *at != NEVER),
+            policy: packed.policy(),
+            kind: packed.kind()?,
+            direction: packed.direction(),
+            caller_is_a: packed.caller_is_a(),
+            subscription: packed.subscription(),
+            user_data: packed.user_data(),
         })
     }
 
     /// Whether the binding no longer exists at this moment; the moment of expiry is already too late.
-    #[inline]
     pub(crate) fn is_expired(&self, wall_ms: u64) -> bool {
         self.expires_at_ms.is_some_and(|at| at <= wall_ms)
     }
 }
 
-/// The subscription alone, for the writer's index.
-pub(crate) fn subscription_of(words: &[u64; DIRECTION_WORDS]) -> SubscriptionId {
-    SubscriptionId(join(words[4], words[5]))
+/// A direction as it stands, of which a lookup reads only what it needs.
+#[derive(Copy, Clone, Eq, PartialEq)]
+pub(crate) struct Packed(pub(crate) [u64; DIRECTION_WORDS]);
+
+impl Packed {
+    fn caller(&self) -> Option<Number> {
+        number_in(self.0[0] >> NUMBER_BITS | self.0[1] << CALLER_LOW)
+    }
+
+    #[inline(always)]
+    pub(crate) fn callee(&self) -> Option<Number> {
+        number_in(self.0[2])
+    }
+
+    #[inline(always)]
+    fn expires_at_ms(&self) -> u64 {
+        self.0[3] & NEVER
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_expired(&self, wall_ms: u64) -> bool {
+        self.expires_at_ms() <= wall_ms && self.expires_at_ms() != NEVER
+    }
+
+    #[inline(always)]
+    pub(crate) fn policy(&self) -> PolicyId {
+        let generation = (self.0[2] >> GENERATION_SHIFT) as u32;
+        PolicyId(generation << POLICY_INDEX_BITS | (self.0[3] >> EXPIRY_BITS) as u32)
+    }
+
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> Option<RouteKind> {
+        (self.0[2] >> KIND_SHIFT & 7 == 0).then_some(RouteKind::Axb)
+    }
+
+    #[inline(always)]
+    pub(crate) fn direction(&self) -> CallDirection {
+        match self.0[2] >> DIRECTION_SHIFT & 3 {
+            1 => CallDirection::CallerOnly,
+            2 => CallDirection::CalleeOnly,
+            _ => CallDirection::Both,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn caller_is_a(&self) -> bool {
+        self.0[2] >> IS_A_SHIFT & 1 == 1
+    }
+
+    #[inline(always)]
+    pub(crate) fn subscription(&self) -> SubscriptionId {
+        SubscriptionId(u128::from(self.0[4]) | u128::from(self.0[5]) << 64)
+    }
+
+    #[inline(always)]
+    pub(crate) fn user_data(&self) -> u32 {
+        (self.0[1] >> KEY_HIGH) as u32
+    }
 }
 
 pub(crate) fn pack_number(x: Number, info: &NumberInfo) -> [u64; NUMBER_WORDS] {
     let status = match info.status {
-        NumberStatus::Normal => 0u8,
+        NumberStatus::Normal => 0u64,
         NumberStatus::Suspended => 1,
         NumberStatus::Unavailable => 2,
         NumberStatus::Frozen => 3,
     };
-    let words = u128::from(x.as_u64())
-        | u128::from(status) << 50
-        | u128::from(info.trunk.0) << 52
-        | u128::from(info.area.map_or(0, |area| area.0)) << 68
-        | u128::from(info.app.0) << 96;
-    [low(words), high(words)]
+    let area = u64::from(info.area.map_or(0, |area| area.0));
+    [
+        x.as_u64() | status << STATUS_SHIFT | area >> 16 << AREA_HIGH_SHIFT,
+        u64::from(info.app.0) | u64::from(info.trunk.0) << 32 | area << 48,
+    ]
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn unpack_number(words: [u64; NUMBER_WORDS]) -> NumberInfo {
-    let words = join(words[0], words[1]);
     NumberInfo {
-        app: AppId(bits(words, 96, 32) as u32),
-        status: match bits(words, 50, 2) {
+        app: AppId(words[1] as u32),
+        status: match words[0] >> STATUS_SHIFT & 3 {
             0 => NumberStatus::Normal,
             1 => NumberStatus::Suspended,
             2 => NumberStatus::Unavailable,
             _ => NumberStatus::Frozen,
         },
-        trunk: TrunkId(bits(words, 52, 16) as u16),
-        area: match bits(words, 68, 28) {
+        trunk: TrunkId((words[1] >> 32) as u16),
+        area: match words[0] >> AREA_HIGH_SHIFT << 16 | words[1] >> 48 {
             0 => None,
             area => Some(AreaCode(area as u32)),
         },
     }
 }
 
-/// The number of packed number words, for rebuilding.
+/// The number of packed number words, for moving them.
 pub(crate) fn x_of(words: &[u64; NUMBER_WORDS]) -> Option<Number> {
-    number_at(join(words[0], words[1]), 0)
+    number_in(words[0])
 }
 
 #[inline(always)]
-fn number_at(words: u128, shift: u32) -> Option<Number> {
-    Number::from_u64(bits(words, shift, NUMBER_BITS)).ok()
-}
-
-#[inline(always)]
-fn bits(words: u128, shift: u32, count: u32) -> u64 {
-    ((words >> shift) & ((1 << count) - 1)) as u64
-}
-
-#[inline(always)]
-fn join(low: u64, high: u64) -> u128 {
-    u128::from(low) | u128::from(high) << 64
-}
-
-fn low(words: u128) -> u64 {
-    words as u64
-}
-
-fn high(words: u128) -> u64 {
-    (words >> 64) as u64
+fn number_in(word: u64) -> Option<Number> {
+    Number::from_u64(word & NUMBER_MASK).ok()
 }
 
 #[cfg(test)]
@@ -212,7 +243,7 @@ mod tests {
         fn any_direction()(
             x in any_number(), caller in any_number(), callee in any_number(),
             expires_at_ms in proptest::option::of(0..NEVER),
-            policy in 0..1u32 << POLICY_BITS,
+            policy in 0..1u32 << (POLICY_INDEX_BITS + POLICY_GENERATION_BITS),
             direction in 0..3u8, caller_is_a: bool, subscription: u128,
             user_data in 0..1u32 << USER_DATA_BITS,
         ) -> Direction {
@@ -229,7 +260,11 @@ mod tests {
         fn a_direction_survives_packing(direction in any_direction()) {
             let words = direction.pack();
             prop_assert_eq!(Direction::unpack(words), Some(direction));
-            prop_assert_eq!(subscription_of(&words), direction.subscription);
+            let packed = Packed(words);
+            prop_assert_eq!(packed.subscription(), direction.subscription);
+            for wall_ms in [0, direction.expires_at_ms.unwrap_or(7), NEVER - 1, NEVER, u64::MAX] {
+                prop_assert_eq!(packed.is_expired(wall_ms), direction.is_expired(wall_ms));
+            }
             let key = direction_key(direction.x, direction.caller);
             prop_assert_eq!(words[0], key.low);
             prop_assert_eq!(words[1] & key.high_mask, key.high);

@@ -20,14 +20,14 @@ impl Hash {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_number(&self, x: Number) -> u64 {
         let mut hasher = self.hasher();
         hasher.write_u64(x.as_u64());
         hasher.finish()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_direction(&self, x: Number, caller: Number) -> u64 {
         let mut hasher = self.hasher();
         hasher.write_u64(x.as_u64());

@@ -52,21 +52,16 @@ impl<const S: usize, const W: usize> Page<S, W> {
         size_of_val(&*self.buckets)
     }
 
-    /// The reader's side: what stands under this key.
-    #[inline]
-    pub(crate) fn find(&self, hash: u64, key: Key) -> Option<[u64; W]> {
-        let tag = tag(hash);
-        let home = self.home(hash);
-        match self.buckets[home].look(tag, key) {
-            Look::Hit(words) => Some(words),
-            Look::Miss { overflowed: false } => None,
-            Look::Miss { overflowed: true } => self.find_beyond(home, tag, key),
-        }
+    /// The reader's side: what the key's home bucket says.
+    #[inline(always)]
+    pub(crate) fn look(&self, hash: u64, key: Key) -> Look<W> {
+        self.buckets[self.home(hash)].look(tag(hash), key)
     }
 
-    fn find_beyond(&self, home: usize, tag: u8, key: Key) -> Option<[u64; W]> {
-        for bucket in self.path(home).skip(1) {
-            match self.buckets[bucket].look(tag, key) {
+    /// The reader's side: what stands under this key, wherever it stands.
+    pub(crate) fn find(&self, hash: u64, key: Key) -> Option<[u64; W]> {
+        for bucket in self.path(self.home(hash)) {
+            match self.buckets[bucket].look(tag(hash), key) {
                 Look::Hit(words) => return Some(words),
                 Look::Miss { overflowed: false } => return None,
                 Look::Miss { overflowed: true } => {}

@@ -13,7 +13,7 @@
 //! that finds nothing looks whether its page is still the key's page, and if not, goes on in the new
 //! one: the removal it has seen happened after the places were set.
 
-use crate::bucket::Key;
+use crate::bucket::{Key, Look};
 use crate::page::Page;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,8 +104,17 @@ impl<const S: usize, const W: usize> Paged<S, W> {
     }
 
     /// What stands under this key: loads only.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: Key) -> Option<[u64; W]> {
+        match self.page(hash)?.look(hash, key) {
+            Look::Hit(words) => Some(words),
+            Look::Miss { .. } => self.find_thoroughly(hash, key),
+        }
+    }
+
+    /// Not in its home bucket: further on in its page, or in the page it was moved to, or nowhere.
+    #[inline(never)]
+    fn find_thoroughly(&self, hash: u64, key: Key) -> Option<[u64; W]> {
         let mut page = self.page(hash)?;
         loop {
             if let Some(words) = page.find(hash, key) {
@@ -120,7 +129,7 @@ impl<const S: usize, const W: usize> Paged<S, W> {
     }
 
     /// The page that this hash belongs to. Level 0 is complete, so there is one.
-    #[inline]
+    #[inline(always)]
     fn page(&self, hash: u64) -> Option<&Page<S, W>> {
         let mut depth = self.deepest.load(Ordering::Acquire);
         loop {

@@ -5,16 +5,15 @@
 //! it; the idle ones are bounded. A handle names its place and which tenant of that place it means.
 
 use crate::chunks::Chunks;
-use crate::entry::POLICY_BITS;
+use crate::entry::{POLICY_GENERATION_BITS, POLICY_INDEX_BITS};
 use crate::types::{Policy, PolicyId};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-const INDEX_BITS: u32 = 22;
-const MOST: usize = 1 << INDEX_BITS;
-const GENERATIONS: u32 = 1 << (POLICY_BITS - INDEX_BITS);
+const MOST: usize = 1 << POLICY_INDEX_BITS;
+const GENERATIONS: u32 = 1 << POLICY_GENERATION_BITS;
 const MOST_IDLE: usize = 1_024;
 
 struct Held {
@@ -144,11 +143,11 @@ impl Policies {
 }
 
 fn index_of(id: PolicyId) -> usize {
-    (id.0 & ((1 << INDEX_BITS) - 1)) as usize
+    (id.0 & ((1 << POLICY_INDEX_BITS) - 1)) as usize
 }
 
 fn id_of(index: u32, generation: u32) -> PolicyId {
-    PolicyId(generation << INDEX_BITS | index)
+    PolicyId(generation << POLICY_INDEX_BITS | index)
 }
 
 #[cfg(test)]

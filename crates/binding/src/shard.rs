@@ -3,7 +3,7 @@
 //! All keys of an X live in one shard, so a binding is one writer's work under one lock.
 
 use crate::entry::{
-    self, DIRECTION_WORDS, Direction, NUMBER_WORDS, direction_key, number_key, subscription_of,
+    self, DIRECTION_WORDS, Direction, NUMBER_WORDS, Packed, direction_key, number_key,
 };
 use crate::hash::Hash;
 use crate::paged::{self, Paged, Position};
@@ -125,7 +125,7 @@ impl Writer<'_> {
         let is_it = |position: &Position| {
             directions
                 .entry(*position)
-                .is_some_and(|words| subscription_of(&words) == subscription)
+                .is_some_and(|words| Packed(words).subscription() == subscription)
         };
         let position = index
             .0
@@ -215,7 +215,11 @@ impl Writer<'_> {
             directions, index, ..
         } = &mut *self.books;
         let moved = |words: &[u64; DIRECTION_WORDS], old, new| {
-            index.moved(seeded.of_subscription(subscription_of(words)), old, new);
+            index.moved(
+                seeded.of_subscription(Packed(*words).subscription()),
+                old,
+                new,
+            );
         };
         directions.insert(&self.shard.directions, hash, &words, hash_of, moved)
     }
@@ -223,7 +227,7 @@ impl Writer<'_> {
     fn remove_key(&mut self, x: Number, caller: Number, subscription: SubscriptionId) {
         // The key may be another binding's by now.
         if let Some((position, words)) = self.locate(x, caller)
-            && subscription_of(&words) == subscription
+            && Packed(words).subscription() == subscription
         {
             self.books
                 .directions
@@ -238,7 +242,7 @@ impl Writer<'_> {
         let hash_of = |position: &Position| {
             let words = directions.entry(*position);
             words.map_or(0, |words| {
-                self.hash.of_subscription(subscription_of(&words))
+                self.hash.of_subscription(Packed(words).subscription())
             })
         };
         index

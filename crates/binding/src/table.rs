@@ -9,7 +9,8 @@
 //!   of its binding is never missing in between;
 //! - a binding is not served from its expiry on, swept or not.
 
-use crate::entry::{Direction, direction_key, number_key, unpack_number};
+use crate::bucket::Key;
+use crate::entry::{Direction, Packed, direction_key, number_key, unpack_number};
 use crate::hash::Hash;
 use crate::policies::Policies;
 use crate::shard::{DIRECTIONS_PER_BUCKET, Shard, Writer};
@@ -211,54 +212,55 @@ impl Table {
     ) -> Result<(Route, T), Refusal> {
         let hash_x = self.hash.of_number(x);
         let hash = self.hash.of_direction(x, caller);
+        let key = direction_key(x, caller);
+        let shard = self.shard(hash_x);
         for _ in 0..SIDE_TRIES {
-            let shard = self.shard(hash_x);
             // Both before either is judged: their cache misses overlap.
-            let words = shard.directions.find(hash, direction_key(x, caller));
+            let side = shard.directions.find(hash, key).map(Packed);
             let info = shard.numbers.find(hash_x, number_key(x));
             let info = unpack_number(info.ok_or(Refusal::UnknownNumber)?);
             let app = info.app;
             if info.status != NumberStatus::Normal {
                 return Err(Refusal::NumberUnusable { app });
             }
-            let side = words
-                .and_then(Direction::unpack)
-                .filter(|side| !side.is_expired(wall_ms));
-            let Some(side) = side else {
+            let side = side.filter(|side| !side.is_expired(wall_ms));
+            let Some((side, kind, callee)) =
+                side.and_then(|side| Some((side, side.kind()?, side.callee()?)))
+            else {
                 return Err(Refusal::NoBinding { app });
             };
-            let user_data = match side.user_data {
-                0 => None,
-                handle => self.user_data.get(handle, side.subscription),
-            };
-            // A binding changed between the two reads may have left its handle to its successor.
-            let again = || shard.directions.find(hash, direction_key(x, caller));
-            if side.user_data != 0 && (user_data.is_none() || again() != words) {
-                continue;
+            let mut user_data = None;
+            if side.user_data() != 0 {
+                user_data = self.text_of(shard, hash, key, &side);
+                if user_data.is_none() {
+                    continue;
+                }
             }
-            let subscription = side.subscription;
-            if !side.direction.allows(side.caller_is_a) {
+            let (subscription, caller_is_a) = (side.subscription(), side.caller_is_a());
+            if !side.direction().allows(caller_is_a) {
                 return Err(Refusal::WrongDirection {
                     app,
                     subscription,
                     user_data,
                 });
             }
-            let Some(policy) = policy_of(side.policy) else {
+            let policy = side.policy();
+            let Some(extra) = policy_of(policy) else {
                 continue;
             };
+            let (trunk, display) = (info.trunk, x);
             let route = Route {
                 app,
-                trunk: info.trunk,
-                kind: side.kind,
-                callee: side.callee,
-                display: x,
-                caller_is_a: side.caller_is_a,
+                trunk,
+                kind,
+                callee,
+                display,
+                caller_is_a,
                 subscription,
-                policy: side.policy,
+                policy,
                 user_data,
             };
-            return Ok((route, policy));
+            return Ok((route, extra));
         }
         // Only a defect leads here; to refuse is safe.
         Err(self
@@ -266,6 +268,14 @@ impl Table {
             .map_or(Refusal::UnknownNumber, |info| Refusal::NoBinding {
                 app: info.app,
             }))
+    }
+
+    /// The text that belongs to this state of the direction; none if the state has passed.
+    #[inline(never)]
+    fn text_of(&self, shard: &Shard, hash: u64, key: Key, side: &Packed) -> Option<Arc<str>> {
+        let text = self.user_data.get(side.user_data(), side.subscription())?;
+        // A binding changed between the two reads may have left its handle to its successor.
+        (shard.directions.find(hash, key) == Some(side.0)).then_some(text)
     }
 
     /// Sweeps up to `buckets` of the cursor's shard. Says whether that was the end of the table.
