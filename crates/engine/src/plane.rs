@@ -1,6 +1,6 @@
 //! The media side as a shard sees it: ports are bound here, everything else is done by a media worker.
 //!
-//! What the calls ask for is kept until the end of the shard's turn, so that media follows the signalling that is on its way.
+//! What the calls ask for is kept until the facts of the shard's turn are written, and handed over at once then.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

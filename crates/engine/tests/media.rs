@@ -166,7 +166,9 @@ fn a_recording_is_valid_during_the_call_and_published_after_it() {
     assert_eq!(&*stem, "7/rec.wav");
     let wav = hound::WavReader::open(&published).unwrap();
     assert_eq!(wav.spec().channels, 2);
-    assert!((3_600..8_000).contains(&duration_ms) && u64::from(wav.duration()) / 8 == duration_ms);
+    assert_eq!(u64::from(wav.duration()) / 8, duration_ms);
+    // Played for 3.6 s; the rest is what a busy machine may do to it.
+    assert!((3_500..8_000).contains(&duration_ms), "{duration_ms}");
     assert!(
         wav.into_samples::<i16>().any(|sample| sample.unwrap() != 0),
         "only silence"

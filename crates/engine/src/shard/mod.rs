@@ -173,8 +173,9 @@ impl Running {
                 .handle_timeout(begun, &mut self.shard.plane);
         }
         self.write_facts(begun.mono);
-        self.send_all();
+        // Media before signalling: it has begun when an answer arrives, and ended when a BYE does.
         self.shard.plane.flush();
+        self.send_all();
         let live = self.shard.calls.live_calls();
         self.shard.live_now.store(live, Ordering::Release);
         self.metrics.live.set(live as f64);

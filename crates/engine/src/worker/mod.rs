@@ -259,7 +259,8 @@ impl Worker {
             }
             if woken {
                 self.waker.clear();
-                self.take_commands(begun);
+                // Commands are timed by when they are taken: recordings are as long as they say.
+                self.take_commands(Instant::now());
             }
             self.run_timers(begun);
             self.out.flush();

@@ -299,17 +299,17 @@ impl Drop for Rig {
     }
 }
 
-/// A range of `pairs` port pairs that nobody uses at the moment.
+/// A range of `pairs` port pairs that nobody uses at the moment, below the ports that the system gives to phones.
 pub fn free_ports(pairs: u16) -> PortConfig {
     for _ in 0..200 {
-        let first = phone().local_addr().unwrap().port() & !1;
-        let Some(last) = first.checked_add(pairs * 2 - 1) else {
-            continue;
-        };
-        if (first..=last).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok()) {
+        let first = rand::random_range(5_000..15_000u16) * 2;
+        let last = first + pairs * 2 - 1;
+        let free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        if (first..=last).all(free) {
+            let rest = Duration::from_secs(60);
             return PortConfig {
                 range: (first, last),
-                rest: Duration::from_secs(60),
+                rest,
                 ..PortConfig::default()
             };
         }
