@@ -1,6 +1,6 @@
 //! What the API may ask of the engine.
 
-use axbridge_api::{CallControl, LiveCall, StopOutcome};
+use axbridge_api::{CallControl, LiveCall, StopOutcome, Stopping};
 use axbridge_call::StoppedBy;
 use axbridge_engine::EngineHandle;
 
@@ -37,19 +37,23 @@ impl CallControl for EngineControl {
             .collect()
     }
 
-    fn stop_call(&self, session_id: &str, app_key: Option<&str>) -> StopOutcome {
-        let Some(call) = self.engine.live_call(session_id) else {
-            return StopOutcome::NoSuchCall;
-        };
-        if app_key.is_some_and(|key| *key != *call.app_key) {
-            return StopOutcome::NotYours;
-        }
-        let by = match app_key {
-            Some(_) => StoppedBy::Application,
-            None => StoppedBy::Operator,
-        };
-        let (engine, session) = (self.engine.clone(), call.session_id);
-        tokio::spawn(async move { engine.stop_call(&session, by).await });
-        StopOutcome::Stopping
+    fn stop_call<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Stopping<'a> {
+        Box::pin(async move {
+            let Some(call) = self.engine.live_call(session_id) else {
+                return StopOutcome::NoSuchCall;
+            };
+            if app_key.is_some_and(|key| *key != *call.app_key) {
+                return StopOutcome::NotYours;
+            }
+            let by = match app_key {
+                Some(_) => StoppedBy::Application,
+                None => StoppedBy::Operator,
+            };
+            // The call may have ended between the look and the wish.
+            match self.engine.stop_call(session_id, by).await {
+                true => StopOutcome::Stopping,
+                false => StopOutcome::NoSuchCall,
+            }
+        })
     }
 }
