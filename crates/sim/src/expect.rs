@@ -1,0 +1,203 @@
+//! What has to come out of a call in which nothing races: read off its plan, independently of the code under test.
+
+use axbridge_call::{CallRecord, StoppedBy};
+
+use crate::plan::{Act, Bound, OnCancel, Step, Story};
+use crate::world::Pair;
+
+/// What has to come out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// `stateCode`.
+    pub state: u32,
+    /// The caller's final status, where it is known.
+    pub status: Option<u16>,
+}
+
+/// Holds the record and the caller's status to what had to come out.
+pub(crate) fn compare(pair: &Pair, record: &CallRecord, wrong: &mut Vec<String>) {
+    let answered = record.fwd_answer_ms.is_some();
+    if record.record_flag == 1 && record.record_object.is_none() {
+        wrong.push("a recording without a name".into());
+    }
+    if record.record_flag == 1 && !answered {
+        wrong.push("a recording of a call that was not answered".into());
+    }
+    if record.call_end_ms < record.call_in_ms {
+        wrong.push("ended before it began".into());
+    }
+    let Some(expected) = expected(&pair.story) else {
+        return;
+    };
+    if record.state_code != expected.state {
+        let (is, should) = (record.state_code, expected.state);
+        wrong.push(format!("stateCode {is} instead of {should}"));
+    }
+    let status = pair.phones[0].last_status;
+    if expected.status.is_some() && status != expected.status {
+        let should = expected.status;
+        wrong.push(format!(
+            "the caller was told {status:?} instead of {should:?}"
+        ));
+    }
+}
+
+/// What has to come out of a story, if that can be known beforehand.
+#[must_use]
+pub fn expected(story: &Story) -> Option<Expected> {
+    if story.stopped.is_some() || story.caller.party.vanishes.is_some() {
+        return None;
+    }
+    if story.caller.cancels.is_some() {
+        return cancelled(story);
+    }
+    let early_ends = |acts: &[(std::time::Duration, Act)]| {
+        acts.iter()
+            .any(|(_, a)| matches!(a, Act::Bye | Act::Vanish))
+    };
+    if early_ends(&story.caller.party.early) || early_ends(&story.callee.party.early) {
+        return None;
+    }
+    let known = |state, status| {
+        Some(Expected {
+            state,
+            status: Some(status),
+        })
+    };
+    match story.bound {
+        Bound::NoSuchX => return None,
+        Bound::AppSuspended => return known(7108, 480),
+        _ if story.caller.identity == crate::plan::Identity::Hidden => return known(8014, 403),
+        Bound::Others => return known(8014, 403),
+        Bound::ExpiresIn(ms) if ms <= 0 => return known(8014, 403),
+        // Only a clean link brings the INVITE at a known moment.
+        Bound::ExpiresIn(_) => {
+            if story.a_link != crate::net::LinkPlan::CLEAN {
+                return None;
+            }
+        }
+        Bound::WrongDirection => return known(8016, 403),
+        Bound::Suspended => return known(8055, 480),
+        Bound::Yes { .. } => {}
+    }
+    if story.media.no_ports {
+        return known(522, 503);
+    }
+    called(story)
+}
+
+/// The caller gives up and the callee never gives a final answer by itself.
+fn cancelled(story: &Story) -> Option<Expected> {
+    let decides = |s: &(_, Step)| matches!(s.1, Step::Answer { .. } | Step::Reject(..));
+    let plain = story.bound == Bound::Yes { caller_is_a: true }
+        && !story.media.no_ports
+        && !story.callee.steps.iter().any(decides)
+        && story.callee.on_cancel != OnCancel::Answer
+        && story.caller.cancels? < story.rules.answer_timeout / 2
+        && story.caller.cancels? < std::time::Duration::from_secs(25);
+    // 7501 or 7502 depends on when the 180 came.
+    plain.then_some(Expected {
+        state: 0,
+        status: Some(487),
+    })?;
+    None
+}
+
+/// The callee decides: by its one final step.
+fn called(story: &Story) -> Option<Expected> {
+    let callee = &story.callee;
+    if callee.silent {
+        // Nothing at all for 64*T1, unless the answer timeout is shorter.
+        let long = story.rules.answer_timeout > std::time::Duration::from_secs(40);
+        return long.then_some(Expected {
+            state: 8103,
+            status: Some(480),
+        });
+    }
+    if callee.party.vanishes.is_some() {
+        return None;
+    }
+    let finals: Vec<Step> = callee
+        .steps
+        .iter()
+        .map(|(_, s)| *s)
+        .filter(|s| matches!(s, Step::Answer { .. } | Step::Reject(..)))
+        .collect();
+    let rings = callee
+        .steps
+        .iter()
+        .any(|(_, s)| matches!(s, Step::Progress { status: 180, .. }));
+    match finals[..] {
+        [] => Some(Expected {
+            state: 8035,
+            status: Some(480),
+        }),
+        // Whether the 180 was heard before the refusal depends on the network.
+        [Step::Reject(status, None)] if !rings => refused(status),
+        [Step::Answer { .. }] => answered(story),
+        _ => None,
+    }
+}
+
+/// The decisions of the project, written down a second time.
+fn refused(status: u16) -> Option<Expected> {
+    let (state, told) = match status {
+        404 | 410 | 604 => (8100, status),
+        486 | 600 => (8102, status),
+        480 => (8103, 480),
+        408 => (8103, 480),
+        403 | 603 => (7504, status),
+        500..=599 => (8020, 500),
+        _ => return None,
+    };
+    Some(Expected {
+        state,
+        status: Some(told),
+    })
+}
+
+/// Answered once, and nobody but one party or the clock can end it.
+fn answered(story: &Story) -> Option<Expected> {
+    let parties = [&story.caller.party, &story.callee.party];
+    let byes = parties
+        .iter()
+        .flat_map(|p| &p.talk)
+        .filter(|(_, a)| *a == Act::Bye)
+        .count();
+    let trouble = parties
+        .iter()
+        .flat_map(|p| &p.talk)
+        .any(|(_, a)| *a == Act::Vanish);
+    let g711 = |p: &crate::plan::Party| p.codecs.iter().any(|c| matches!(c.name, "PCMA" | "PCMU"));
+    if trouble || !parties.iter().all(|p| g711(p)) || story.caller.party.acks_lost > 3 {
+        return None;
+    }
+    if story
+        .callee
+        .steps
+        .iter()
+        .any(|(at, _)| *at > story.rules.answer_timeout / 2)
+    {
+        return None;
+    }
+    match (byes, story.rules.minutes) {
+        (1, 0) => Some(Expected {
+            state: 0,
+            status: Some(200),
+        }),
+        (0, 1..) => Some(Expected {
+            state: 8010,
+            status: Some(200),
+        }),
+        _ => None,
+    }
+}
+
+/// A story that is stopped from outside has one of these codes.
+#[must_use]
+pub fn stop_codes(by: StoppedBy) -> &'static [u32] {
+    match by {
+        StoppedBy::Application => &[0, 8004],
+        StoppedBy::Operator => &[0],
+    }
+}
