@@ -206,7 +206,7 @@ impl<C: Word, const S: usize, const W: usize> Bucket<C, S, W> {
     /// An entry that had passed is gone.
     pub(crate) fn unpassed(&self) {
         let meta = self.meta.load(Ordering::Relaxed);
-        // A counter that was once full has lost count and stays until the array is rebuilt.
+        // A counter that was once full has lost count and stays so: readers look further, no more.
         if !matches!(overflow(meta), 0 | OVERFLOW_MAX) {
             self.write(meta - (1 << OVERFLOW_SHIFT), || ());
         }
