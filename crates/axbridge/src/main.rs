@@ -2,6 +2,7 @@
 
 mod config;
 mod control;
+mod demo;
 mod directory;
 mod logging;
 mod metrics;
@@ -37,6 +38,8 @@ enum Command {
         #[arg(long, short)]
         config: Option<PathBuf>,
     },
+    /// Shows it: the platform on loopback, two simulated carriers, one call, and what was verified.
+    Demo(demo::Options),
     /// Says whether a configuration can be used.
     CheckConfig {
         /// Configuration file.
@@ -70,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             logging::start(&config.log)?;
             serve::run(config)
         }
+        Command::Demo(options) => demo::run(&options),
         Command::CheckConfig { file } => {
             Config::load(Some(&file), std::env::vars())?;
             println!("{}: can be used", file.display());

@@ -9,7 +9,9 @@ use sha2::Sha256;
 
 /// `Base64(HMAC-SHA256(secret, nonce + created))`.
 fn digest(secret: &str, nonce: &str, created: &str) -> String {
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
+        return String::new();
+    };
     mac.update(nonce.as_bytes());
     mac.update(created.as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
@@ -21,7 +23,13 @@ pub fn headers(key: &str, secret: &str, nonce: &str, created: &str) -> [(&'stati
     let credentials = format!(
         r#"UsernameToken Username="{key}",PasswordDigest="{digest}",Nonce="{nonce}",Created="{created}""#
     );
-    [("Authorization", r#"AKSK realm="SDP",profile="UsernameToken",type="Appkey""#.to_owned()), ("X-AKSK", credentials)]
+    [
+        (
+            "Authorization",
+            r#"AKSK realm="SDP",profile="UsernameToken",type="Appkey""#.to_owned(),
+        ),
+        ("X-AKSK", credentials),
+    ]
 }
 
 /// The nonce of a signed notification, if its signature is that of `key`; otherwise what is wrong with it.
@@ -36,8 +44,17 @@ pub fn verify(received: &HeaderMap, key: &str, secret: &str) -> Result<String, S
     let credentials = text("x-aksk")?;
     let part = |name: &str| {
         let start = format!("{name}=\"");
-        let at = credentials.find(&start).ok_or_else(|| format!("no {name} in X-AKSK"))? + start.len();
-        Ok::<_, String>(credentials[at..].split('"').next().unwrap_or_default().to_owned())
+        let at = credentials
+            .find(&start)
+            .ok_or_else(|| format!("no {name} in X-AKSK"))?
+            + start.len();
+        Ok::<_, String>(
+            credentials[at..]
+                .split('"')
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     };
     let (nonce, created) = (part("Nonce")?, part("Created")?);
     if part("Username")? != key {
@@ -54,12 +71,19 @@ mod tests {
     use super::*;
 
     fn map(pairs: [(&'static str, String); 2]) -> HeaderMap {
-        pairs.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     #[test]
     fn the_digest_is_the_one_that_openssl_makes() {
-        let made = digest("s3cretS3cret", "0a1b2c3d4e5f60718293a4b5c6d7e8f9", "2030-01-02T03:04:05Z");
+        let made = digest(
+            "s3cretS3cret",
+            "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+            "2030-01-02T03:04:05Z",
+        );
         assert_eq!(made, "z1tg39d9OYSJbJIfv3Ns6CqmQWfEWXYfoVMvuW21ZPQ=");
     }
 
@@ -67,8 +91,20 @@ mod tests {
     fn only_the_right_key_and_secret_verify() {
         let signed = map(headers("key", "secret-1", "nonce", "2030-01-02T03:04:05Z"));
         assert_eq!(verify(&signed, "key", "secret-1"), Ok("nonce".to_owned()));
-        assert!(verify(&signed, "key", "secret-2").unwrap_err().contains("digest"));
-        assert!(verify(&signed, "other", "secret-1").unwrap_err().contains("another key"));
-        assert!(verify(&HeaderMap::new(), "key", "secret-1").unwrap_err().contains("no authorization"));
+        assert!(
+            verify(&signed, "key", "secret-2")
+                .unwrap_err()
+                .contains("digest")
+        );
+        assert!(
+            verify(&signed, "other", "secret-1")
+                .unwrap_err()
+                .contains("another key")
+        );
+        assert!(
+            verify(&HeaderMap::new(), "key", "secret-1")
+                .unwrap_err()
+                .contains("no authorization")
+        );
     }
 }

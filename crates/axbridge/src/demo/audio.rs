@@ -67,19 +67,31 @@ impl Audio {
     /// Opens an even port and the one above it, and listens.
     pub async fn open(ip: IpAddr) -> Result<Audio> {
         for _ in 0..100 {
-            let rtp = UdpSocket::bind((ip, 0)).await.with_context(|| format!("opening a socket on {ip}"))?;
+            let rtp = UdpSocket::bind((ip, 0))
+                .await
+                .with_context(|| format!("opening a socket on {ip}"))?;
             let local = rtp.local_addr()?;
             if local.port() % 2 == 1 {
                 continue;
             }
-            let Ok(rtcp) = UdpSocket::bind((ip, local.port() + 1)).await else { continue };
+            let Ok(rtcp) = UdpSocket::bind((ip, local.port() + 1)).await else {
+                continue;
+            };
             let heard = Arc::new(Mutex::new(Heard::default()));
             let (rtp, rtcp) = (Arc::new(rtp), Arc::new(rtcp));
             let tasks = vec![
                 tokio::spawn(listen(Arc::clone(&rtp), Arc::clone(&heard))),
                 tokio::spawn(listen(Arc::clone(&rtcp), Arc::clone(&heard))),
             ];
-            return Ok(Audio { rtp, rtcp, local, remote: None, heard, tasks, speaking: false });
+            return Ok(Audio {
+                rtp,
+                rtcp,
+                local,
+                remote: None,
+                heard,
+                tasks,
+                speaking: false,
+            });
         }
         bail!("no even port is free on {ip}")
     }
@@ -96,12 +108,18 @@ impl Audio {
 
     /// Begins to speak; once.
     pub fn speak(&mut self, identity: &Identity) {
-        let Some(remote) = self.remote.filter(|_| !self.speaking) else { return };
+        let Some(remote) = self.remote.filter(|_| !self.speaking) else {
+            return;
+        };
         self.speaking = true;
         let voice = Voice::of(identity);
-        self.tasks.push(tokio::spawn(voice.clone().packets(Arc::clone(&self.rtp), remote)));
+        self.tasks.push(tokio::spawn(
+            voice.clone().packets(Arc::clone(&self.rtp), remote),
+        ));
         let rtcp_remote = SocketAddr::new(remote.ip(), remote.port().saturating_add(1));
-        self.tasks.push(tokio::spawn(voice.reports(Arc::clone(&self.rtcp), rtcp_remote)));
+        self.tasks.push(tokio::spawn(
+            voice.reports(Arc::clone(&self.rtcp), rtcp_remote),
+        ));
     }
 
     /// What was heard until now.
@@ -122,7 +140,9 @@ async fn listen(socket: Arc<UdpSocket>, heard: Arc<Mutex<Heard>>) {
     let mut buffer = vec![0; DATAGRAM_MAX];
     // A refused datagram (ICMP) shows as an error here and is no reason to stop.
     loop {
-        let Ok((length, _)) = socket.recv_from(&mut buffer).await else { continue };
+        let Ok((length, _)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
         let datagram = Bytes::copy_from_slice(&buffer[..length]);
         let mut heard = heard.lock();
         if heard.packets.len() + heard.other.len() >= HEARD_MAX {
@@ -163,9 +183,17 @@ struct Voice {
 impl Voice {
     fn of(identity: &Identity) -> Voice {
         // A whole second holds whole periods, so that it can be repeated.
-        let linear = tone::sine(f64::from(identity.tone_hz), 1000, tone::amplitude(LEVEL_DBM0));
+        let linear = tone::sine(
+            f64::from(identity.tone_hz),
+            1000,
+            tone::amplitude(LEVEL_DBM0),
+        );
         let second = linear.iter().map(|s| g711::linear_to_alaw(*s)).collect();
-        Voice { second: Arc::new(second), ssrc: identity.ssrc, name: identity.canary.clone() }
+        Voice {
+            second: Arc::new(second),
+            ssrc: identity.ssrc,
+            name: identity.canary.clone(),
+        }
     }
 
     async fn packets(self, socket: Arc<UdpSocket>, remote: SocketAddr) {
@@ -231,7 +259,10 @@ mod tests {
     #[tokio::test]
     async fn one_phone_hears_the_other() {
         let ip = IpAddr::from([127, 0, 0, 1]);
-        let (mut speaker, listener) = (Audio::open(ip).await.unwrap(), Audio::open(ip).await.unwrap());
+        let (mut speaker, listener) = (
+            Audio::open(ip).await.unwrap(),
+            Audio::open(ip).await.unwrap(),
+        );
         let number = axbridge_numbering::Number::from_digits(b"8613900000001").unwrap();
         let identity = Identity::new(super::super::scribe::Party::A, number, 440);
         speaker.connect(listener.local());
@@ -241,9 +272,19 @@ mod tests {
                 tokio::time::sleep(PACKET).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), enough).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), enough)
+            .await
+            .unwrap();
         let packets = listener.heard().packets;
-        assert!(packets.iter().all(|p| p.ssrc == identity.ssrc && p.payload.len() == SAMPLES));
-        assert!(packets.windows(2).all(|w| w[1].sequence == w[0].sequence.wrapping_add(1)));
+        assert!(
+            packets
+                .iter()
+                .all(|p| p.ssrc == identity.ssrc && p.payload.len() == SAMPLES)
+        );
+        assert!(
+            packets
+                .windows(2)
+                .all(|w| w[1].sequence == w[0].sequence.wrapping_add(1))
+        );
     }
 }

@@ -60,9 +60,18 @@ pub struct Evidence {
 impl Evidence {
     /// What each party heard.
     pub fn hearings(&self) -> [Hearing; 2] {
-        let for_a = [Tone::B, Tone::PreCall, Tone::Notice, Tone::LastMinute, Tone::RingBack];
+        let for_a = [
+            Tone::B,
+            Tone::PreCall,
+            Tone::Notice,
+            Tone::LastMinute,
+            Tone::RingBack,
+        ];
         let for_b = [Tone::A, Tone::PreCall, Tone::Notice, Tone::LastMinute];
-        [Hearing::of(&self.a.heard.packets, &for_a), Hearing::of(&self.b.heard.packets, &for_b)]
+        [
+            Hearing::of(&self.a.heard.packets, &for_a),
+            Hearing::of(&self.b.heard.packets, &for_b),
+        ]
     }
 
     /// Every check.
@@ -70,11 +79,33 @@ impl Evidence {
         let [a, b] = self.hearings();
         let mut checks = vec![
             self.shown_number(),
-            self.no_leak("nothing of A reaches B", &self.identities[0], &self.a, &self.b),
-            self.no_leak("nothing of B reaches A", &self.identities[1], &self.b, &self.a),
+            self.no_leak(
+                "nothing of A reaches B",
+                &self.identities[0],
+                &self.a,
+                &self.b,
+            ),
+            self.no_leak(
+                "nothing of B reaches A",
+                &self.identities[1],
+                &self.b,
+                &self.a,
+            ),
             self.pre_call(&a),
-            both("both heard the record notice", Tone::Notice, NOTICE_MS, &a, &b),
-            both("both heard the last-minute voice", Tone::LastMinute, LAST_MINUTE_MS, &a, &b),
+            both(
+                "both heard the record notice",
+                Tone::Notice,
+                NOTICE_MS,
+                &a,
+                &b,
+            ),
+            both(
+                "both heard the last-minute voice",
+                Tone::LastMinute,
+                LAST_MINUTE_MS,
+                &a,
+                &b,
+            ),
             self.warned_in_time(&a, &b),
             self.heard_each_other(&a, &b),
             self.cut_in_time(),
@@ -83,27 +114,47 @@ impl Evidence {
         ];
         checks.extend(self.recorded(&a, &b));
         checks.extend([self.one_record(), self.events(), self.signatures()]);
-        checks.push(check("no live calls are left", self.live_calls == 0, self.live_calls.to_string()));
+        checks.push(check(
+            "no live calls are left",
+            self.live_calls == 0,
+            self.live_calls.to_string(),
+        ));
         checks
     }
 
     fn shown_number(&self) -> Check {
         let invite = &self.b.first;
         let shown = |value: Option<&[u8]>| {
-            let user = value.and_then(|v| NameAddr::parse(v).ok()).and_then(|a| a.uri().user().and_then(number));
+            let user = value
+                .and_then(|v| NameAddr::parse(v).ok())
+                .and_then(|a| a.uri().user().and_then(number));
             user.map_or("none".to_owned(), |n: Number| self.numbers.name(n))
         };
         let from = shown(invite.header(Name::From));
         let asserted = shown(invite.other("P-Asserted-Identity"));
         let kept = from == "X" && (asserted == "X" || asserted == "none");
-        check("B is shown X only", kept, format!("From {from}, P-Asserted-Identity {asserted}"))
+        check(
+            "B is shown X only",
+            kept,
+            format!("From {from}, P-Asserted-Identity {asserted}"),
+        )
     }
 
     fn no_leak(&self, promise: &'static str, of: &Identity, theirs: &Talk, seen: &Talk) -> Check {
         let mut traces = of.traces(&theirs.addresses);
-        traces.extend(theirs.words.iter().map(|w| ("Call-ID, tag or branch".to_owned(), w.clone().into_bytes())));
+        traces.extend(
+            theirs
+                .words
+                .iter()
+                .map(|w| ("Call-ID, tag or branch".to_owned(), w.clone().into_bytes())),
+        );
         let rtp = seen.heard.packets.iter().map(|p| &p.datagram);
-        let all: Vec<_> = seen.datagrams.iter().chain(rtp).chain(&seen.heard.other).collect();
+        let all: Vec<_> = seen
+            .datagrams
+            .iter()
+            .chain(rtp)
+            .chain(&seen.heard.other)
+            .collect();
         let bytes: usize = all.iter().map(|d| d.len()).sum();
         let hits: Vec<_> = all.iter().filter_map(|d| found_in(&traces, d)).collect();
         let found = match hits.first() {
@@ -117,51 +168,96 @@ impl Evidence {
             seen.heard.other.len(),
             traces.len()
         );
-        check(promise, hits.is_empty() && !seen.datagrams.is_empty(), searched)
+        check(
+            promise,
+            hits.is_empty() && !seen.datagrams.is_empty(),
+            searched,
+        )
     }
 
     fn pre_call(&self, a: &Hearing) -> Check {
         let (ms, ring_back) = (a.length_ms(Tone::PreCall), a.length_ms(Tone::RingBack));
-        let before = a.end(Tone::PreCall).is_some_and(|end| end <= self.a.answered);
+        let before = a
+            .end(Tone::PreCall)
+            .is_some_and(|end| end <= self.a.answered);
         let measured = format!(
             "{ms} of {PRE_CALL_MS} ms, {} the answer, then {ring_back} ms of ring-back",
             if before { "before" } else { "NOT before" }
         );
-        check("A heard the pre-call prompt", whole(ms, PRE_CALL_MS) && before, measured)
+        check(
+            "A heard the pre-call prompt",
+            whole(ms, PRE_CALL_MS) && before,
+            measured,
+        )
     }
 
     fn warned_in_time(&self, a: &Hearing, b: &Hearing) -> Check {
         let wanted = self.limit * (MAX_MINUTES - 1) / MAX_MINUTES;
-        let after = |h: &Hearing, talk: &Talk| h.first(Tone::LastMinute).map(|at| at.saturating_duration_since(talk.answered));
+        let after = |h: &Hearing, talk: &Talk| {
+            h.first(Tone::LastMinute)
+                .map(|at| at.saturating_duration_since(talk.answered))
+        };
         let times = [after(a, &self.a), after(b, &self.b)];
-        let kept = times.iter().all(|t| t.is_some_and(|t| t.abs_diff(wanted) <= CUT_TOLERANCE));
+        let kept = times
+            .iter()
+            .all(|t| t.is_some_and(|t| t.abs_diff(wanted) <= CUT_TOLERANCE));
         let said = times.map(|t| t.map_or("never".to_owned(), seconds));
-        let measured = format!("{} and {} after the answer, wanted {}", said[0], said[1], seconds(wanted));
-        check("a minute before the end, that is", kept, measured)
+        let measured = format!(
+            "{} and {} after the answer, wanted {}",
+            said[0],
+            said[1],
+            seconds(wanted)
+        );
+        check("it comes a minute before the end", kept, measured)
     }
 
     fn heard_each_other(&self, a: &Hearing, b: &Hearing) -> Check {
-        let talk = self.b.ended.saturating_duration_since(self.b.answered).as_millis() as u64;
+        let talk = self
+            .b
+            .ended
+            .saturating_duration_since(self.b.answered)
+            .as_millis() as u64;
         let wanted = talk.saturating_sub(u64::from(NOTICE_MS + LAST_MINUTE_MS) + SEAMS_MS);
         let (b_voice, a_voice) = (a.length_ms(Tone::B), b.length_ms(Tone::A));
-        let measured = format!("A heard B {b_voice} ms, B heard A {a_voice} ms, of {talk} ms with two prompts in them");
-        check("both heard each other", a_voice.min(b_voice) >= wanted && wanted > 0, measured)
+        let measured = format!(
+            "A heard B {b_voice} ms, B heard A {a_voice} ms, of {talk} ms with two prompts in them"
+        );
+        check(
+            "both heard each other",
+            a_voice.min(b_voice) >= wanted && wanted > 0,
+            measured,
+        )
     }
 
     fn cut_in_time(&self) -> Check {
         let lengths = [&self.a, &self.b].map(|t| t.ended.saturating_duration_since(t.answered));
-        let kept = lengths.iter().all(|l| l.abs_diff(self.limit) <= CUT_TOLERANCE);
-        let measured =
-            format!("BYE to A after {}, to B after {}, wanted {}", seconds(lengths[0]), seconds(lengths[1]), seconds(self.limit));
+        let kept = lengths
+            .iter()
+            .all(|l| l.abs_diff(self.limit) <= CUT_TOLERANCE);
+        let measured = format!(
+            "BYE to A after {}, to B after {}, wanted {}",
+            seconds(lengths[0]),
+            seconds(lengths[1]),
+            seconds(self.limit)
+        );
         check("the call is cut at maxDuration", kept, measured)
     }
 
     fn recorded(&self, a: &Hearing, b: &Hearing) -> Vec<Check> {
         let recording = match &self.recording {
             Ok(recording) => recording,
-            Err(error) => return vec![check("the recording is downloaded", false, format!("{error:#}"))],
+            Err(error) => {
+                return vec![check(
+                    "the recording is downloaded",
+                    false,
+                    format!("{error:#}"),
+                )];
+            }
         };
-        let form = format!("301, then {} channels at {} Hz", recording.channels, recording.sample_rate);
+        let form = format!(
+            "301, then {} channels at {} Hz",
+            recording.channels, recording.sample_rate
+        );
         let kept = recording.channels == 2 && recording.sample_rate == 8000;
         vec![
             check("the recording is downloaded", kept, form),
@@ -171,9 +267,17 @@ impl Evidence {
     }
 
     fn recorded_channels(&self, recording: &Recording) -> Check {
-        let own = [recording.length_of(0, Tone::A), recording.length_of(1, Tone::B)];
-        let other = [recording.length_of(0, Tone::B), recording.length_of(1, Tone::A)];
-        let wanted = recording.length_ms.saturating_sub(u64::from(LAST_MINUTE_MS) + SEAMS_MS);
+        let own = [
+            recording.length_of(0, Tone::A),
+            recording.length_of(1, Tone::B),
+        ];
+        let other = [
+            recording.length_of(0, Tone::B),
+            recording.length_of(1, Tone::A),
+        ];
+        let wanted = recording
+            .length_ms
+            .saturating_sub(u64::from(LAST_MINUTE_MS) + SEAMS_MS);
         let measured = format!(
             "left: A {} ms, B {} ms; right: B {} ms, A {} ms; both: last-minute voice {} and {} ms",
             own[0],
@@ -190,12 +294,20 @@ impl Evidence {
     /// Recording begins when both have heard the notice and ends with the call.
     fn recorded_length(&self, recording: &Recording, a: &Hearing, b: &Hearing) -> Check {
         let promise = "it is as long as the talk after the notice";
-        let begin = a.end(Tone::Notice).zip(b.end(Tone::Notice)).map(|(a, b)| a.max(b));
-        let Some(begin) = begin else { return check(promise, false, "the notice was not heard".to_owned()) };
+        let begin = a
+            .end(Tone::Notice)
+            .zip(b.end(Tone::Notice))
+            .map(|(a, b)| a.max(b));
+        let Some(begin) = begin else {
+            return check(promise, false, "the notice was not heard".to_owned());
+        };
         let end: Instant = self.a.ended.min(self.b.ended);
         let talk_ms = end.saturating_duration_since(begin).as_millis() as i64;
         let off = recording.length_ms as i64 - talk_ms;
-        let measured = format!("{} ms, the phones measured {talk_ms} ms: {off:+} ms", recording.length_ms);
+        let measured = format!(
+            "{} ms, the phones measured {talk_ms} ms: {off:+} ms",
+            recording.length_ms
+        );
         check(promise, off.abs() <= LENGTH_TOLERANCE_MS, measured)
     }
 
@@ -214,34 +326,60 @@ impl Evidence {
             self.records,
             fee["ulFailReason"]
         );
-        check("there is exactly one call record", fees.len() == 1 && self.records == 1 && right, measured)
+        check(
+            "there is exactly one call record",
+            fees.len() == 1 && self.records == 1 && right,
+            measured,
+        )
     }
 
     fn events(&self) -> Check {
-        let kinds: Vec<_> = self.notices.events.iter().map(|n| n.body["eventType"].as_str().unwrap_or("?")).collect();
+        let kinds: Vec<_> = self
+            .notices
+            .events
+            .iter()
+            .map(|n| n.body["eventType"].as_str().unwrap_or("?"))
+            .collect();
         let kept = kinds == ["callin", "callout", "alerting", "answer", "disconnect"];
         check("events come in order, none twice", kept, kinds.join(", "))
     }
 
     fn signatures(&self) -> Check {
-        let all: Vec<_> = self.notices.events.iter().chain(&self.notices.records).collect();
+        let all: Vec<_> = self
+            .notices
+            .events
+            .iter()
+            .chain(&self.notices.records)
+            .collect();
         let bad: Vec<_> = all.iter().filter_map(|n| n.fault.as_deref()).collect();
         let measured = match bad.first() {
             None => format!("{} of {}", all.len(), all.len()),
             Some(fault) => format!("{} of {} are not: {fault}", bad.len(), all.len()),
         };
-        check("webhook signatures are valid", bad.is_empty() && !all.is_empty(), measured)
+        check(
+            "webhook signatures are valid",
+            bad.is_empty() && !all.is_empty(),
+            measured,
+        )
     }
 }
 
 fn check(promise: &'static str, kept: bool, measured: String) -> Check {
-    Check { promise, kept, measured }
+    Check {
+        promise,
+        kept,
+        measured,
+    }
 }
 
 fn both(promise: &'static str, tone: Tone, length_ms: u32, a: &Hearing, b: &Hearing) -> Check {
     let heard = [a.length_ms(tone), b.length_ms(tone)];
     let measured = format!("A {} ms, B {} ms, of {length_ms} ms", heard[0], heard[1]);
-    check(promise, heard.iter().all(|ms| whole(*ms, length_ms)), measured)
+    check(
+        promise,
+        heard.iter().all(|ms| whole(*ms, length_ms)),
+        measured,
+    )
 }
 
 /// Whether a prompt of that length was heard once and whole, as far as blocks of 20 ms can tell.

@@ -49,13 +49,31 @@ pub struct Client {
 
 impl Client {
     /// A client for these addresses.
-    pub fn new(api: SocketAddr, admin: SocketAddr, token: String, key: String, secret: String) -> Client {
+    pub fn new(
+        api: SocketAddr,
+        admin: SocketAddr,
+        token: String,
+        key: String,
+        secret: String,
+    ) -> Client {
         let http = HttpClient::builder(TokioExecutor::new()).build_http();
-        Client { http, api, admin, token, key, secret }
+        Client {
+            http,
+            api,
+            admin,
+            token,
+            key,
+            secret,
+        }
     }
 
     /// A request to the operator's API; anything but success is an error that repeats what the platform said.
-    pub async fn operator(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Result<Value> {
+    pub async fn operator(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<Value> {
         let request = Request::builder()
             .method(method.clone())
             .uri(format!("http://{}/admin/v1{path}", self.admin))
@@ -63,15 +81,26 @@ impl Client {
             .body(Full::new(body.into()))?;
         let answer = self.send(request).await?;
         if !answer.status.is_success() {
-            bail!("{method} {path}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+            bail!(
+                "{method} {path}: {} {}",
+                answer.status,
+                String::from_utf8_lossy(&answer.body)
+            );
         }
         Ok(answer.json())
     }
 
     /// A signed request to the customers' API.
-    pub async fn customer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer> {
+    pub async fn customer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer> {
         let created = axbridge_api::created_text(axbridge_engine::wall_ms());
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.api));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.api));
         for (name, value) in aksk::headers(&self.key, &self.secret, &word(), &created) {
             request = request.header(name, value);
         }
@@ -92,9 +121,22 @@ impl Client {
 
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
         let what = format!("{} {}", request.method(), request.uri().path());
-        let response = self.http.request(request).await.with_context(|| what.clone())?;
+        let response = self
+            .http
+            .request(request)
+            .await
+            .with_context(|| what.clone())?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.into_body().collect().await.context(what)?.to_bytes();
-        Ok(Answer { status, headers, body })
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .context(what)?
+            .to_bytes();
+        Ok(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 }

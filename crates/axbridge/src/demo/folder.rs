@@ -19,8 +19,15 @@ impl Folder {
         let name = format!("axbridge-demo-{}", word());
         let path = dir.map_or_else(|| std::env::temp_dir().join(&name), Path::to_path_buf);
         std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        if std::fs::read_dir(&path).with_context(|| path.display().to_string())?.next().is_some() {
-            bail!("{} is not empty; give the demo a folder of its own", path.display());
+        if std::fs::read_dir(&path)
+            .with_context(|| path.display().to_string())?
+            .next()
+            .is_some()
+        {
+            bail!(
+                "{} is not empty; give the demo a folder of its own",
+                path.display()
+            );
         }
         let temporary = dir.is_none() && !keep;
         // The recording is for the reader's ears and outlives a temporary folder.
@@ -28,7 +35,11 @@ impl Folder {
             true => std::env::temp_dir().join(format!("{name}.wav")),
             false => path.join("call.wav"),
         };
-        Ok(Folder { path: path.join("data"), recording, temporary })
+        Ok(Folder {
+            path: path.join("data"),
+            recording,
+            temporary,
+        })
     }
 
     /// The platform's data folder.
@@ -66,7 +77,9 @@ mod tests {
         let folder = Folder::make(Some(&given), false).unwrap();
         std::fs::write(given.join("x"), "").unwrap();
         drop(folder);
-        assert!(Folder::make(Some(&given), false).is_err_and(|e| e.to_string().contains("not empty")));
+        assert!(
+            Folder::make(Some(&given), false).is_err_and(|e| e.to_string().contains("not empty"))
+        );
         std::fs::remove_dir_all(given).unwrap();
     }
 }

@@ -59,12 +59,16 @@ impl Tone {
 
 /// The tone of one block, or none for silence and mixtures.
 pub fn tone_of(block: &[i16], expected: &[Tone]) -> Option<Tone> {
-    let power = block.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / block.len().max(1) as f64;
+    let power =
+        block.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / block.len().max(1) as f64;
     if power < SILENCE {
         return None;
     }
     let share = |t: &Tone| tone::share_of(block, f64::from(t.hz()));
-    let best = expected.iter().copied().max_by(|a, b| share(a).total_cmp(&share(b)))?;
+    let best = expected
+        .iter()
+        .copied()
+        .max_by(|a, b| share(a).total_cmp(&share(b)))?;
     (share(&best) >= SHARE_MIN).then_some(best)
 }
 
@@ -77,10 +81,16 @@ impl Hearing {
     /// Listens to packets of A-law; `expected` are the tones that may be in them.
     pub fn of(packets: &[Packet], expected: &[Tone]) -> Hearing {
         let blocks = packets.iter().map(|packet| {
-            let linear: Vec<i16> = packet.payload.iter().map(|c| g711::alaw_to_linear(*c)).collect();
+            let linear: Vec<i16> = packet
+                .payload
+                .iter()
+                .map(|c| g711::alaw_to_linear(*c))
+                .collect();
             (packet.at, tone_of(&linear, expected))
         });
-        Hearing { blocks: blocks.collect() }
+        Hearing {
+            blocks: blocks.collect(),
+        }
     }
 
     /// How long each tone was heard, in milliseconds.
@@ -99,7 +109,10 @@ impl Hearing {
 
     /// When this tone was heard first.
     pub fn first(&self, tone: Tone) -> Option<Instant> {
-        self.blocks.iter().find(|(_, t)| *t == Some(tone)).map(|(at, _)| *at)
+        self.blocks
+            .iter()
+            .find(|(_, t)| *t == Some(tone))
+            .map(|(at, _)| *at)
     }
 
     /// When this tone was over: 20 ms after its last packet came.
@@ -108,20 +121,42 @@ impl Hearing {
         Some(last.0 + Duration::from_millis(20))
     }
 
-    /// `1.0 s ring-back, 7.9 s B's voice`, in the order of first hearing.
-    pub fn story(&self) -> String {
-        let mut lengths: Vec<_> = self.lengths_ms().into_iter().collect();
-        lengths.sort_by_key(|(tone, _)| self.first(*tone));
-        let said: Vec<_> =
-            lengths.iter().map(|(tone, ms)| format!("{} {:.2} s", tone.name(), *ms as f64 / 1000.0)).collect();
+    /// Stretches of one tone, in the order of hearing: `record notice 0.80 s (from 0.01 s)`, counted from `answered`.
+    pub fn story(&self, answered: Instant) -> String {
+        let mut stretches: Vec<(Tone, Instant, u32)> = Vec::new();
+        for (at, tone) in &self.blocks {
+            let Some(tone) = tone else { continue };
+            match stretches.last_mut() {
+                Some((last, _, ms)) if last == tone => *ms += 20,
+                _ => stretches.push((*tone, *at, 20)),
+            }
+        }
+        let offset = |at: Instant| match at.checked_duration_since(answered) {
+            Some(after) => after.as_secs_f64(),
+            None => -answered.duration_since(at).as_secs_f64(),
+        };
+        let said: Vec<_> = stretches
+            .iter()
+            .map(|(tone, at, ms)| {
+                format!(
+                    "{:+.2} s {} for {:.2} s",
+                    offset(*at),
+                    tone.name(),
+                    f64::from(*ms) / 1000.0
+                )
+            })
+            .collect();
         said.join(", ")
     }
 }
 
 /// What is wrong with a stream that should be one, in one sentence; otherwise how much came.
 pub fn one_stream(packets: &[Packet]) -> Result<String, String> {
-    let Some(first) = packets.first() else { return Err("nothing came".to_owned()) };
-    let (mut gaps, mut backward, mut ssrcs, mut formats, mut jumps) = (0u32, 0u32, 0u32, 0u32, 0u32);
+    let Some(first) = packets.first() else {
+        return Err("nothing came".to_owned());
+    };
+    let (mut gaps, mut backward, mut ssrcs, mut formats, mut jumps) =
+        (0u32, 0u32, 0u32, 0u32, 0u32);
     for pair in packets.windows(2) {
         let (before, now) = (&pair[0], &pair[1]);
         gaps += u32::from(now.sequence != before.sequence.wrapping_add(1));
@@ -153,10 +188,19 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    const ALL: [Tone; 5] = [Tone::A, Tone::B, Tone::PreCall, Tone::Notice, Tone::LastMinute];
+    const ALL: [Tone; 5] = [
+        Tone::A,
+        Tone::B,
+        Tone::PreCall,
+        Tone::Notice,
+        Tone::LastMinute,
+    ];
 
     fn packets(tones: &[(f64, u32)]) -> Vec<Packet> {
-        let samples: Vec<i16> = tones.iter().flat_map(|(hz, ms)| tone::sine(*hz, *ms, 8000)).collect();
+        let samples: Vec<i16> = tones
+            .iter()
+            .flat_map(|(hz, ms)| tone::sine(*hz, *ms, 8000))
+            .collect();
         let began = Instant::now();
         let chunks = samples.chunks(BLOCK).enumerate();
         chunks
@@ -167,7 +211,11 @@ mod tests {
                 sequence: (n as u16).wrapping_add(65_530),
                 timestamp: n as u32 * BLOCK as u32,
                 payload_type: 8,
-                payload: chunk.iter().map(|s| g711::linear_to_alaw(*s)).collect::<Vec<u8>>().into(),
+                payload: chunk
+                    .iter()
+                    .map(|s| g711::linear_to_alaw(*s))
+                    .collect::<Vec<u8>>()
+                    .into(),
             })
             .collect()
     }
@@ -182,7 +230,11 @@ mod tests {
         assert_eq!(hearing.length_ms(Tone::A), 0);
         let notice = hearing.end(Tone::Notice).unwrap() - hearing.first(Tone::Notice).unwrap();
         assert_eq!(notice, Duration::from_millis(400));
-        assert_eq!(hearing.story(), "pre-call prompt 0.60 s, record notice 0.40 s, B's voice 0.20 s");
+        let answered = came[30].at;
+        assert_eq!(
+            hearing.story(answered),
+            "-0.60 s pre-call prompt for 0.60 s, +0.00 s record notice for 0.40 s, +0.40 s B's voice for 0.20 s"
+        );
     }
 
     #[test]

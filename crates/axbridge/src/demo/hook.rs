@@ -41,7 +41,10 @@ pub struct Notices {
 impl Notices {
     /// The call records in all posts of records.
     pub fn fees(&self) -> impl Iterator<Item = &Value> {
-        self.records.iter().filter_map(|n| n.body["feeLst"].as_array()).flatten()
+        self.records
+            .iter()
+            .filter_map(|n| n.body["feeLst"].as_array())
+            .flatten()
     }
 }
 
@@ -65,7 +68,9 @@ struct Shared {
 impl Hook {
     /// Starts on loopback, at a port that the system chooses; runs until the runtime ends.
     pub async fn start(key: String, secret: String, scribe: Scribe) -> Result<Hook> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the webhook receiver")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("the webhook receiver")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             notices: Mutex::default(),
@@ -96,14 +101,26 @@ impl Hook {
     /// Waits until `enough`; whether it came to that in time.
     pub async fn wait(&self, patience: Duration, enough: impl Fn(&Notices) -> bool) -> bool {
         let mut changed = self.shared.changed.subscribe();
-        let reached = async { changed.wait_for(|_| enough(&self.shared.notices.lock())).await.is_ok() };
-        tokio::time::timeout(patience, reached).await.unwrap_or(false)
+        let reached = async {
+            changed
+                .wait_for(|_| enough(&self.shared.notices.lock()))
+                .await
+                .is_ok()
+        };
+        tokio::time::timeout(patience, reached)
+            .await
+            .unwrap_or(false)
     }
 }
 
-async fn take(State(hook): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, &'static str) {
+async fn take(
+    State(hook): State<Arc<Shared>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, &'static str) {
     let fault = match aksk::verify(&headers, &hook.key, &hook.secret) {
-        Ok(nonce) if hook.nonces.lock().insert(nonce) => None,
+        Ok(nonce) if hook.nonces.lock().insert(nonce.clone()) => None,
         Ok(_) => Some("the nonce was used before".to_owned()),
         Err(fault) => Some(fault),
     };
@@ -117,26 +134,41 @@ async fn take(State(hook): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, bod
         _ => hook.notices.lock().records.push(notice),
     }
     hook.changed.send_modify(|n| *n += 1);
-    (StatusCode::OK, r#"{"resultcode":"0","resultdesc":"Success"}"#)
+    (
+        StatusCode::OK,
+        r#"{"resultcode":"0","resultdesc":"Success"}"#,
+    )
 }
 
 impl Shared {
     fn show(&self, notice: &Notice) {
-        let signature = notice.fault.as_deref().map_or("signature valid".to_owned(), |f| format!("BAD SIGNATURE: {f}"));
+        let signature = notice
+            .fault
+            .as_deref()
+            .map_or("signature valid".to_owned(), |f| {
+                format!("BAD SIGNATURE: {f}")
+            });
         let kind = notice.body["eventType"].as_str().unwrap_or("?");
         let info = &notice.body["statusInfo"];
         if info.is_null() {
-            self.scribe.line(&format!("webhook: call record ({signature})"));
+            self.scribe
+                .line(&format!("webhook: call record ({signature})"));
             return self.scribe.json(&notice.body);
         }
         let name = |field: &str| {
-            let number = info[field].as_str().and_then(|n| Number::parse_global(n).ok());
+            let number = info[field]
+                .as_str()
+                .and_then(|n| Number::parse_global(n).ok());
             number.map_or("?".to_owned(), |n| self.scribe.numbers().name(n))
         };
         let state = match info["stateDesc"].as_str() {
             Some(text) => format!(", {} {text}", info["stateCode"]),
             None => String::new(),
         };
-        self.scribe.line(&format!("webhook: {kind}, {} to {}{state} ({signature})", name("caller"), name("called")));
+        self.scribe.line(&format!(
+            "webhook: {kind}, {} to {}{state} ({signature})",
+            name("caller"),
+            name("called")
+        ));
     }
 }

@@ -27,8 +27,18 @@ pub struct Identity {
 impl Identity {
     /// An identity with an unguessable canary.
     pub fn new(party: Party, number: Number, tone_hz: u16) -> Self {
-        let canary = format!("canary{}{:012x}", party.letter(), rand::random::<u64>() & 0xffff_ffff_ffff);
-        Identity { party, number, canary, tone_hz, ssrc: rand::random() }
+        let canary = format!(
+            "canary{}{:012x}",
+            party.letter(),
+            rand::random::<u64>() & 0xffff_ffff_ffff
+        );
+        Identity {
+            party,
+            number,
+            canary,
+            tone_hz,
+            ssrc: rand::random(),
+        }
     }
 
     /// Headers that real carriers and phones add and that tell who is calling.
@@ -68,14 +78,23 @@ impl Identity {
         let national = digits.strip_prefix("86").unwrap_or(&digits).to_owned();
         let mut traces = vec![
             ("number".to_owned(), national.clone().into_bytes()),
-            ("number, percent-encoded".to_owned(), percent(&national).into_bytes()),
+            (
+                "number, percent-encoded".to_owned(),
+                percent(&national).into_bytes(),
+            ),
             ("number, BCD".to_owned(), bcd(&national, false)),
-            ("number, BCD with nibbles swapped".to_owned(), bcd(&national, true)),
+            (
+                "number, BCD with nibbles swapped".to_owned(),
+                bcd(&national, true),
+            ),
             ("name".to_owned(), self.canary.clone().into_bytes()),
             ("SSRC".to_owned(), self.ssrc.to_be_bytes().to_vec()),
         ];
         // The three ways in which base64 cuts a text that stands somewhere inside another.
-        for (spelling, text) in [("number, base64", &national), ("name, base64", &self.canary)] {
+        for (spelling, text) in [
+            ("number, base64", &national),
+            ("name, base64", &self.canary),
+        ] {
             traces.extend((0..3).map(|skip| (spelling.to_owned(), base64_inside(text, skip))));
         }
         for address in addresses {
@@ -126,7 +145,11 @@ mod tests {
     use super::*;
 
     fn someone() -> Identity {
-        Identity::new(Party::A, Number::from_digits(b"8613900000001").unwrap(), 440)
+        Identity::new(
+            Party::A,
+            Number::from_digits(b"8613900000001").unwrap(),
+            440,
+        )
     }
 
     #[test]
@@ -137,7 +160,11 @@ mod tests {
         for line in identity.betraying_headers().lines() {
             assert!(found_in(&traces, line.as_bytes()).is_some(), "{line}");
         }
-        for line in identity.sdp(address).lines().filter(|l| "oscuiep".contains(&l[..1])) {
+        for line in identity
+            .sdp(address)
+            .lines()
+            .filter(|l| "oscuiep".contains(&l[..1]))
+        {
             assert!(found_in(&traces, line.as_bytes()).is_some(), "{line}");
         }
     }

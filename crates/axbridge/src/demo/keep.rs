@@ -1,6 +1,5 @@
 //! `--keep`: everything stays, for the reader to play with.
 
-use anyhow::Result;
 use axbridge_api::customer::AXB_PATH;
 use tokio::sync::mpsc;
 
@@ -9,7 +8,7 @@ use super::recording;
 use super::stage::Stage;
 
 /// Prints what can be tried, and places the call again for every line that comes; ends only by being dropped.
-pub async fn run(stage: &Stage, folder: &Folder) -> Result<()> {
+pub async fn run(stage: &Stage, folder: &Folder) {
     invite(stage, folder);
     let mut enter = lines();
     loop {
@@ -25,8 +24,16 @@ async fn again(stage: &Stage) {
     stage.scribe.heading("A calls X again");
     match stage.call().await {
         Ok((a, b)) => {
-            let talked = |talk: &super::phone::Talk| talk.ended.saturating_duration_since(talk.answered).as_secs_f64();
-            stage.scribe.line(&format!("over: A talked {:.1} s, B {:.1} s", talked(&a), talked(&b)));
+            let talked = |talk: &super::phone::Talk| {
+                talk.ended
+                    .saturating_duration_since(talk.answered)
+                    .as_secs_f64()
+            };
+            stage.scribe.line(&format!(
+                "over: A talked {:.1} s, B {:.1} s",
+                talked(&a),
+                talked(&b)
+            ));
         }
         Err(error) => stage.scribe.line(&format!("no talk: {error:#}")),
     }
@@ -47,11 +54,15 @@ fn lines() -> mpsc::Receiver<()> {
 
 fn invite(stage: &Stage, folder: &Folder) {
     let client = &stage.client;
-    let program = std::env::current_exe().map_or("axbridge".to_owned(), |p| p.display().to_string());
-    let signed = format!("{program} sign --key {} | curl -s -H @-", client.key);
+    let program =
+        std::env::current_exe().map_or("axbridge".to_owned(), |p| p.display().to_string());
+    let signed = format!("{program} sign --key {} | curl -s -K -", client.key);
     let x = stage.scribe.numbers().x.digits();
     let axb = format!("http://{}{AXB_PATH}", client.api);
-    let operator = format!("curl -s -H 'Authorization: Bearer {}' http://{}/admin/v1", client.token, client.admin);
+    let operator = format!(
+        "curl -s -H 'Authorization: Bearer {}' http://{}/admin/v1",
+        client.token, client.admin
+    );
     let body = format!(
         r#"{{"callerNum":"+8613900000011","calleeNum":"+8613900000012","relationNum":"+{x}","duration":3600}}"#
     );
@@ -60,7 +71,7 @@ fn invite(stage: &Stage, folder: &Folder) {
          In another terminal:\n\n  \
          export AXBRIDGE_SECRET={}\n\n  \
          # bind two other people on X; query X; unbind all of X (then press Enter: the call is refused)\n  \
-         {signed} -H 'Content-Type: application/json' -d '{body}' {axb}\n  \
+         {signed} -d '{body}' {axb}\n  \
          {signed} '{axb}?relationNum=%2B{x}'\n  \
          {signed} -X DELETE '{axb}?relationNum=%2B{x}'\n\n  \
          # live calls (while one is on), call records\n  \
@@ -69,8 +80,14 @@ fn invite(stage: &Stage, folder: &Folder) {
         folder.data().display(),
         client.secret,
     );
-    if let Some(path) = stage.last_fee().and_then(|fee| recording::request_path(&fee).ok()) {
-        text.push_str(&format!("\n  # the recording\n  {signed} -L -o call.wav 'http://{}{path}'\n", client.api));
+    if let Some(path) = stage
+        .last_fee()
+        .and_then(|fee| recording::request_path(&fee).ok())
+    {
+        text.push_str(&format!(
+            "\n  # the recording\n  {signed} -L -o call.wav 'http://{}{path}'\n",
+            client.api
+        ));
     }
     stage.scribe.plain(&text);
 }

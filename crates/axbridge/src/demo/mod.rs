@@ -27,6 +27,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use folder::Folder;
 use stage::Stage;
 
+/// Exit code after a Ctrl-C before the checks.
+const INTERRUPTED: u8 = 130;
+
 /// What the command line says.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -58,12 +61,10 @@ async fn perform(options: &Options) -> Result<ExitCode> {
     let folder = Folder::make(options.dir.as_deref(), options.keep)?;
     let stage = Stage::build(&folder, Duration::from_secs(options.seconds)).await?;
     let result = tokio::select! {
-        result = act(&stage, &folder, options.keep) => result,
-        signal = interrupted() => signal.map(|()| {
-            stage.scribe.plain("\nInterrupted: stopping.");
-            ExitCode::from(130)
-        }),
+        shown = act(&stage, &folder, options.keep) => shown,
+        signal = interrupted() => signal.map(|()| INTERRUPTED.into()),
     };
+    stage.scribe.plain("\nStopping.");
     stage.stop().await;
     result
 }
@@ -74,7 +75,11 @@ async fn act(stage: &Stage, folder: &Folder, keep: bool) -> Result<ExitCode> {
         false => ExitCode::FAILURE,
     };
     if keep {
-        keep::run(stage, folder).await?;
+        tokio::select! {
+            () = keep::run(stage, folder) => {}
+            // The usual end here, so that the code is that of the checks.
+            signal = interrupted() => signal?,
+        }
     }
     Ok(code)
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::audio::{Audio, Heard};
 use super::identity::Identity;
-use super::scribe::{Party, Scribe};
+use super::scribe::Scribe;
 use super::wire::{Wire, media_address, word};
 
 /// How long the callee lets it ring: the pre-call prompt is heard whole, and then ring-back.
@@ -47,8 +47,16 @@ pub struct Phone {
 
 impl Phone {
     /// A phone of this subscriber, at its carrier's address.
-    pub async fn open(identity: Identity, ip: IpAddr, platform: SocketAddr, scribe: Scribe) -> Result<Phone> {
-        Ok(Phone { wire: Wire::open(identity.party, ip, platform, scribe).await?, identity })
+    pub async fn open(
+        identity: Identity,
+        ip: IpAddr,
+        platform: SocketAddr,
+        scribe: Scribe,
+    ) -> Result<Phone> {
+        Ok(Phone {
+            wire: Wire::open(identity.party, ip, platform, scribe).await?,
+            identity,
+        })
     }
 
     /// Who it is.
@@ -66,14 +74,21 @@ impl Phone {
     }
 
     /// The answer to `request`: what RFC 3261 §8.2.6 copies, and what a phone adds.
-    fn response(&self, request: &Message, status: &str, to_tag: &str, sdp: Option<String>) -> String {
+    fn response(
+        &self,
+        request: &Message,
+        status: &str,
+        to_tag: &str,
+        sdp: Option<String>,
+    ) -> String {
         let mut text = format!("SIP/2.0 {status}\r\n");
         for (name, header) in [(Name::Via, "Via"), (Name::RecordRoute, "Record-Route")] {
             for value in request.headers(name) {
                 let _ = write!(text, "{header}: {}\r\n", String::from_utf8_lossy(value));
             }
         }
-        let value = |name| String::from_utf8_lossy(request.header(name).unwrap_or_default()).into_owned();
+        let value =
+            |name| String::from_utf8_lossy(request.header(name).unwrap_or_default()).into_owned();
         let tag = match request.to().tag() {
             None if !to_tag.is_empty() => format!(";tag={to_tag}"),
             _ => String::new(),
@@ -102,7 +117,9 @@ impl Phone {
             Method::Bye | Method::Update | Method::Options | Method::Info => ("200 OK", None),
             _ => ("405 Method Not Allowed", None),
         };
-        self.wire.send(self.response(request, status, tag, body)).await?;
+        self.wire
+            .send(self.response(request, status, tag, body))
+            .await?;
         Ok(*request.cseq_method() == Method::Bye)
     }
 
@@ -111,13 +128,17 @@ impl Phone {
         let until = tokio::time::Instant::now() + patience;
         while tokio::time::Instant::now() < until {
             self.wire.send(self.options()).await?;
-            let answer = tokio::time::timeout(Duration::from_millis(250), self.wire.receive()).await;
+            let answer =
+                tokio::time::timeout(Duration::from_millis(250), self.wire.receive()).await;
             if matches!(answer, Ok(Ok(ref r)) if r.message.status() == Some(200)) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        bail!("the platform does not answer OPTIONS of carrier {}", self.identity.party.letter())
+        bail!(
+            "the platform does not answer OPTIONS of carrier {}",
+            self.identity.party.letter()
+        )
     }
 
     fn options(&self) -> String {
@@ -161,7 +182,14 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    fn request(&self, method: &str, cseq: u32, branch: &str, local: SocketAddr, more: &str) -> String {
+    fn request(
+        &self,
+        method: &str,
+        cseq: u32,
+        branch: &str,
+        local: SocketAddr,
+        more: &str,
+    ) -> String {
         let uri = match method {
             "INVITE" => &self.request_uri,
             _ => &self.target,
@@ -169,17 +197,15 @@ impl Outgoing {
         format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch={branch};rport\r\nMax-Forwards: 70\r\n\
              From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {cseq} {}\r\n{more}",
-            self.from,
-            self.to,
-            self.call_id,
-            method,
+            self.from, self.to, self.call_id, method,
         )
     }
 
     /// What a response tells about the dialog.
     fn learn(&mut self, response: &Message) {
         if response.to().tag().is_some() {
-            self.to = String::from_utf8_lossy(response.header(Name::To).unwrap_or_default()).into_owned();
+            self.to =
+                String::from_utf8_lossy(response.header(Name::To).unwrap_or_default()).into_owned();
         }
         if let Some(contact) = response.contact() {
             self.target = String::from_utf8_lossy(contact.uri().raw()).into_owned();
@@ -195,7 +221,9 @@ impl Phone {
         let mut call = self.outgoing(&x);
         self.wire.send(self.invite(&call, &audio)).await?;
         let talk = self.conduct(&mut call, &mut audio);
-        let ended = tokio::time::timeout(longest, talk).await.context("the call did not end in time")?;
+        let ended = tokio::time::timeout(longest, talk)
+            .await
+            .context("the call did not end in time")?;
         let (first, answered, ended) = ended?;
         Ok(Talk {
             datagrams: self.wire.take_tape(),
@@ -204,7 +232,11 @@ impl Phone {
             answered,
             ended,
             addresses: [self.wire.local(), audio.local()],
-            words: vec![call.call_id.clone(), call.tag.clone(), call.invite_branch.clone()],
+            words: vec![
+                call.call_id.clone(),
+                call.tag.clone(),
+                call.invite_branch.clone(),
+            ],
         })
     }
 
@@ -214,7 +246,10 @@ impl Phone {
         let tag = word();
         Outgoing {
             call_id: format!("{}@{canary}.invalid", word()),
-            from: format!("\"{canary}\" <sip:{}@{canary}.invalid;user=phone>;tag={tag}", self.identity.number.to_global()),
+            from: format!(
+                "\"{canary}\" <sip:{}@{canary}.invalid;user=phone>;tag={tag}",
+                self.identity.number.to_global()
+            ),
             tag,
             to: format!("<{request_uri}>"),
             target: request_uri.clone(),
@@ -232,11 +267,21 @@ impl Phone {
             self.identity.canary,
             self.identity.betraying_headers()
         );
-        let head = call.request("INVITE", call.cseq, &call.invite_branch, self.wire.local(), &more);
+        let head = call.request(
+            "INVITE",
+            call.cseq,
+            &call.invite_branch,
+            self.wire.local(),
+            &more,
+        );
         with_body(head, Some(self.identity.sdp(audio.local())))
     }
 
-    async fn conduct(&self, call: &mut Outgoing, audio: &mut Audio) -> Result<(Message, Instant, Instant)> {
+    async fn conduct(
+        &self,
+        call: &mut Outgoing,
+        audio: &mut Audio,
+    ) -> Result<(Message, Instant, Instant)> {
         let invite_cseq = call.cseq;
         let mut answer: Option<(Message, Instant)> = None;
         loop {
@@ -271,7 +316,13 @@ impl Phone {
                 300.. => {
                     // Same branch, same Request-URI as the INVITE (RFC 3261 §17.1.1.3).
                     call.target = call.request_uri.clone();
-                    let ack = call.request("ACK", invite_cseq, &call.invite_branch.clone(), self.wire.local(), "");
+                    let ack = call.request(
+                        "ACK",
+                        invite_cseq,
+                        &call.invite_branch.clone(),
+                        self.wire.local(),
+                        "",
+                    );
                     self.wire.send(with_body(ack, None)).await?;
                     bail!("the call was refused with {status}");
                 }
@@ -282,7 +333,9 @@ impl Phone {
 
     /// PRACK, where the response asks for it (RFC 3262).
     async fn acknowledge_provisional(&self, call: &mut Outgoing, response: &Message) -> Result<()> {
-        let Some(rseq) = response.rseq().filter(|_| response.requires("100rel")) else { return Ok(()) };
+        let Some(rseq) = response.rseq().filter(|_| response.requires("100rel")) else {
+            return Ok(());
+        };
         if call.last_rseq.is_some_and(|last| rseq <= last) {
             return Ok(());
         }
@@ -348,13 +401,18 @@ impl Phone {
         if message.to().tag().is_none() && *message.cseq_method() == Method::Invite {
             return self.ring(call, message).await.map(|()| false);
         }
-        let Some(current) = call.as_mut().filter(|c| c.invite.call_id() == message.call_id()) else {
+        let Some(current) = call
+            .as_mut()
+            .filter(|c| c.invite.call_id() == message.call_id())
+        else {
             let status = match message.cseq_method() {
                 Method::Ack => return Ok(false),
                 Method::Options => "200 OK",
                 _ => "481 Call/Transaction Does Not Exist",
             };
-            self.wire.send(self.response(message, status, &word(), None)).await?;
+            self.wire
+                .send(self.response(message, status, &word(), None))
+                .await?;
             return Ok(false);
         };
         match message.cseq_method() {
@@ -363,12 +421,22 @@ impl Phone {
                 Ok(false)
             }
             Method::Cancel => {
-                self.wire.send(self.response(message, "200 OK", &current.tag, None)).await?;
-                let gone = self.response(&current.invite, "487 Request Terminated", &current.tag, None);
+                self.wire
+                    .send(self.response(message, "200 OK", &current.tag, None))
+                    .await?;
+                let gone = self.response(
+                    &current.invite,
+                    "487 Request Terminated",
+                    &current.tag,
+                    None,
+                );
                 self.wire.send(gone).await?;
                 Ok(true)
             }
-            _ => self.inside(message, &current.tag, Some(&current.audio)).await,
+            _ => {
+                self.inside(message, &current.tag, Some(&current.audio))
+                    .await
+            }
         }
     }
 
@@ -376,15 +444,27 @@ impl Phone {
         match call {
             // Sent again because our answer was late or lost: it is on its way.
             Some(current) if current.invite.call_id() == invite.call_id() => Ok(()),
-            Some(_) => self.wire.send(self.response(invite, "486 Busy Here", &word(), None)).await,
+            Some(_) => {
+                self.wire
+                    .send(self.response(invite, "486 Busy Here", &word(), None))
+                    .await
+            }
             None => {
                 let mut audio = Audio::open(self.wire.local().ip()).await?;
                 if let Some(remote) = media_address(&invite.body()) {
                     audio.connect(remote);
                 }
-                self.wire.send(self.response(invite, "100 Trying", "", None)).await?;
+                self.wire
+                    .send(self.response(invite, "100 Trying", "", None))
+                    .await?;
                 let stage = Stage::RingAt(tokio::time::Instant::now() + BEFORE_RINGING);
-                *call = Some(Incoming { invite: invite.clone(), tag: word(), audio, stage, answered: None });
+                *call = Some(Incoming {
+                    invite: invite.clone(),
+                    tag: word(),
+                    audio,
+                    stage,
+                    answered: None,
+                });
                 Ok(())
             }
         }
@@ -394,13 +474,17 @@ impl Phone {
         match call.stage {
             Stage::RingAt(_) => {
                 call.stage = Stage::AnswerAt(tokio::time::Instant::now() + RINGING);
-                self.wire.send(self.response(&call.invite, "180 Ringing", &call.tag, None)).await
+                self.wire
+                    .send(self.response(&call.invite, "180 Ringing", &call.tag, None))
+                    .await
             }
             Stage::AnswerAt(_) => {
                 call.stage = Stage::Talking;
                 call.answered = Some(Instant::now());
                 let sdp = self.identity.sdp(call.audio.local());
-                self.wire.send(self.response(&call.invite, "200 OK", &call.tag, Some(sdp))).await
+                self.wire
+                    .send(self.response(&call.invite, "200 OK", &call.tag, Some(sdp)))
+                    .await
             }
             Stage::Talking => Ok(()),
         }
@@ -417,10 +501,5 @@ impl Phone {
             words: vec![call.tag],
             first: call.invite,
         })
-    }
-
-    /// Whose phone it is.
-    pub fn party(&self) -> Party {
-        self.identity.party
     }
 }

@@ -31,7 +31,12 @@ const TRUNKS: [u16; 2] = [1, 2];
 pub const MAX_MINUTES: u32 = 2;
 
 /// Application, prompts, trunks and the private number, over the operator's API.
-pub async fn as_operator(client: &Client, hook: &Hook, phones: [&Phone; 2], scribe: &Scribe) -> Result<()> {
+pub async fn as_operator(
+    client: &Client,
+    hook: &Hook,
+    phones: [&Phone; 2],
+    scribe: &Scribe,
+) -> Result<()> {
     let app = json!({
         "key": client.key, "secret": client.secret, "sp_id": "demo",
         "settings": {
@@ -39,24 +44,43 @@ pub async fn as_operator(client: &Client, hook: &Hook, phones: [&Phone; 2], scri
             "call_status_url": hook.url("/events"), "cdr_url": hook.url("/records"),
         },
     });
-    client.operator(Method::POST, "/applications", app.to_string()).await?;
+    client
+        .operator(Method::POST, "/applications", app.to_string())
+        .await?;
     scribe.line("operator: application made, recording on, two channels, webhooks set");
     for (name, tone, ms) in PROMPTS {
         let samples = tone::sine(f64::from(tone.hz()), ms, tone::amplitude(-10));
         let path = format!("/applications/{}/prompts/{name}", client.key);
-        client.operator(Method::PUT, &path, wav::write_pcm16(1, 8000, &samples)).await?;
-        scribe.line(&format!("operator: prompt {name} uploaded: {} Hz, {ms} ms ({})", tone.hz(), tone.name()));
+        client
+            .operator(Method::PUT, &path, wav::write_pcm16(1, 8000, &samples))
+            .await?;
+        scribe.line(&format!(
+            "operator: prompt {name} uploaded: {} Hz, {ms} ms ({})",
+            tone.hz(),
+            tone.name()
+        ));
     }
     for (id, phone) in TRUNKS.into_iter().zip(phones) {
         let letter = phone.identity().party.letter();
-        let trunk = json!({ "id": id, "name": format!("carrier-{letter}"), "peers": [phone.address()] });
-        client.operator(Method::PUT, &format!("/trunks/{id}"), trunk.to_string()).await?;
-        scribe.line(&format!("operator: trunk {id} leads to carrier {letter} at {}", phone.address()));
+        let trunk =
+            json!({ "id": id, "name": format!("carrier-{letter}"), "peers": [phone.address()] });
+        client
+            .operator(Method::PUT, &format!("/trunks/{id}"), trunk.to_string())
+            .await?;
+        scribe.line(&format!(
+            "operator: trunk {id} leads to carrier {letter} at {}",
+            phone.address()
+        ));
     }
     let x = scribe.numbers().x;
-    let numbers = json!({ "app": client.key, "numbers": [{ "number": x.to_global(), "trunk": TRUNKS[1] }] });
-    client.operator(Method::POST, "/numbers", numbers.to_string()).await?;
-    scribe.line(&format!("operator: private number X = {x} given to the application"));
+    let numbers =
+        json!({ "app": client.key, "numbers": [{ "number": x.to_global(), "trunk": TRUNKS[1] }] });
+    client
+        .operator(Method::POST, "/numbers", numbers.to_string())
+        .await?;
+    scribe.line(&format!(
+        "operator: private number X = {x} given to the application"
+    ));
     Ok(())
 }
 
@@ -69,12 +93,21 @@ pub async fn as_customer(client: &Client, scribe: &Scribe) -> Result<String> {
         "recordFlag": "true", "recordHintTone": "notice.wav", "preVoice": { "callerHintTone": "pre-call.wav" },
         "userData": "demo",
     });
-    let answer = client.customer(Method::POST, AXB_PATH, Some(&binding)).await?;
+    let answer = client
+        .customer(Method::POST, AXB_PATH, Some(&binding))
+        .await?;
     let body: Value = answer.json();
     if answer.status != StatusCode::OK || body["resultcode"] != "0" {
-        bail!("binding: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+        bail!(
+            "binding: {} {}",
+            answer.status,
+            String::from_utf8_lossy(&answer.body)
+        );
     }
     scribe.line("customer: A and B bound on X, answer:");
     scribe.json(&body);
-    Ok(body["subscriptionId"].as_str().context("the answer has no subscriptionId")?.to_owned())
+    Ok(body["subscriptionId"]
+        .as_str()
+        .context("the answer has no subscriptionId")?
+        .to_owned())
 }

@@ -53,10 +53,13 @@ impl Numbers {
 
     /// `text` with every whole number in it masked.
     pub fn masked(&self, text: &str) -> String {
-        [self.a, self.b, self.x].into_iter().fold(text.to_owned(), |text, number| {
-            let masked = number.to_string();
-            text.replace(&number.to_global(), &masked).replace(&number.digits(), masked.trim_start_matches('+'))
-        })
+        [self.a, self.b, self.x]
+            .into_iter()
+            .fold(text.to_owned(), |text, number| {
+                let masked = number.to_string();
+                text.replace(&number.to_global(), &masked)
+                    .replace(&number.digits(), masked.trim_start_matches('+'))
+            })
     }
 }
 
@@ -70,7 +73,10 @@ pub struct Scribe {
 impl Scribe {
     /// Time counts from now.
     pub fn new(numbers: Numbers) -> Self {
-        Scribe { began: Instant::now(), numbers: Arc::new(numbers) }
+        Scribe {
+            began: Instant::now(),
+            numbers: Arc::new(numbers),
+        }
     }
 
     /// The numbers of the demo.
@@ -90,7 +96,10 @@ impl Scribe {
 
     /// A line with the time.
     pub fn line(&self, text: &str) {
-        self.plain(&format!("{:8.3}  {text}", self.began.elapsed().as_secs_f64()));
+        self.plain(&format!(
+            "{:8.3}  {text}",
+            self.began.elapsed().as_secs_f64()
+        ));
     }
 
     /// One SIP message between a carrier and the platform.
@@ -127,12 +136,18 @@ mod tests {
 
     fn numbers() -> Numbers {
         let number = |digits: &[u8]| Number::from_digits(digits).unwrap();
-        Numbers { a: number(b"8613900000001"), b: number(b"8613900000002"), x: number(b"8617000000009") }
+        Numbers {
+            a: number(b"8613900000001"),
+            b: number(b"8613900000002"),
+            x: number(b"8617000000009"),
+        }
     }
 
     #[test]
     fn a_masked_text_holds_no_whole_number() {
-        let text = numbers().masked(r#"{"callerNum":"+8613900000001","user":"8613900000002","x":"+8617000000009"}"#);
+        let text = numbers().masked(
+            r#"{"callerNum":"+8613900000001","user":"8613900000002","x":"+8617000000009"}"#,
+        );
         for digits in ["13900000001", "13900000002", "17000000009"] {
             assert!(!text.contains(digits), "{text}");
         }
@@ -148,7 +163,13 @@ mod tests {
         assert!(there.ends_with("▶ axbridge") && back.contains("◀"));
         let out = arrow(Party::B, false, "INVITE B from X");
         assert!(out.ends_with("▶ B"));
-        let column = |s: &str| s.chars().collect::<String>().split("axbridge").next().map(width);
+        let column = |s: &str| {
+            s.chars()
+                .collect::<String>()
+                .split("axbridge")
+                .next()
+                .map(width)
+        };
         assert_eq!(column(&there), column(&out));
     }
 }

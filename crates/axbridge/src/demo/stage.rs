@@ -29,7 +29,10 @@ const A: &[u8] = b"8613900054321";
 const B: &[u8] = b"8613900098765";
 const X: &[u8] = b"8617000000009";
 /// Addresses of the two carriers.
-const CARRIERS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3))];
+const CARRIERS: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)),
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)),
+];
 /// How long the platform may take for what takes it milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What a call takes besides talking.
@@ -53,36 +56,63 @@ impl Stage {
     /// Starts everything. `limit` is the length of `maxDuration`.
     pub async fn build(folder: &Folder, limit: Duration) -> Result<Stage> {
         let number = |digits| Number::from_digits(digits).context("a number of the demo");
-        let numbers = Numbers { a: number(A)?, b: number(B)?, x: number(X)? };
+        let numbers = Numbers {
+            a: number(A)?,
+            b: number(B)?,
+            x: number(X)?,
+        };
         let scribe = Scribe::new(numbers);
-        scribe.plain(&format!("A is {}, B is {}, between them X = {}.", numbers.a, numbers.b, numbers.x));
+        scribe.plain(&format!(
+            "A is {}, B is {}, between them X = {}.",
+            numbers.a, numbers.b, numbers.x
+        ));
         let config = config(folder, limit)?;
         logging::start(&config.log)?;
         let token = config.admin.token.clone().unwrap_or_default();
         let platform = Platform::start(config).await?;
         let at = platform.addresses().clone();
         let sip = at.sip.first().context("the platform listens nowhere")?.1;
-        scribe.line(&format!("platform: SIP at {sip}, customers' API at {}, operator's at {}", at.api, at.admin));
-        let client = Client::new(at.api, at.admin, token, format!("demo{}", word()), word() + &word());
+        scribe.line(&format!(
+            "platform: SIP at {sip}, customers' API at {}, operator's at {}",
+            at.api, at.admin
+        ));
+        let client = Client::new(
+            at.api,
+            at.admin,
+            token,
+            format!("demo{}", word()),
+            word() + &word(),
+        );
         let hook = Hook::start(client.key.clone(), client.secret.clone(), scribe.clone()).await?;
-        let [a, b] = [(Party::A, numbers.a, 440), (Party::B, numbers.b, 880)].map(|(p, n, hz)| Identity::new(p, n, hz));
+        let [a, b] = [(Party::A, numbers.a, 440), (Party::B, numbers.b, 880)]
+            .map(|(p, n, hz)| Identity::new(p, n, hz));
         let a = Arc::new(Phone::open(a, CARRIERS[0], sip, scribe.clone()).await?);
         let b = Arc::new(Phone::open(b, CARRIERS[1], sip, scribe.clone()).await?);
         let (tell, talks_of_b) = mpsc::unbounded_channel();
-        let stage =
-            Stage { scribe, client, platform, hook, a, b, talks_of_b: Mutex::new(talks_of_b), limit };
+        let stage = Stage {
+            scribe,
+            client,
+            platform,
+            hook,
+            a,
+            b,
+            talks_of_b: Mutex::new(talks_of_b),
+            limit,
+        };
         stage.provide().await?;
         tokio::spawn(Arc::clone(&stage.b).answer_calls(tell));
         Ok(stage)
     }
 
     async fn provide(&self) -> Result<()> {
-        self.scribe.heading("The operator sets the platform up, the customer binds");
+        self.scribe
+            .heading("The operator sets the platform up, the customer binds");
         provision::as_operator(&self.client, &self.hook, [&self.a, &self.b], &self.scribe).await?;
         provision::as_customer(&self.client, &self.scribe).await?;
         // Calls see settings a moment after the API has answered; the trunks came last, so once they are known the
         // rest is too.
-        self.scribe.heading("Both carriers ask whether the platform is there");
+        self.scribe
+            .heading("Both carriers ask whether the platform is there");
         for phone in [&self.a, &self.b] {
             phone.knock(PATIENCE).await?;
         }
@@ -93,10 +123,13 @@ impl Stage {
     pub async fn call(&self) -> Result<(Talk, Talk)> {
         // Spawned, so that the phone still answers when the demo is interrupted and the platform ends the call.
         let longest = self.limit + AROUND_THE_TALK;
-        let calling = tokio::spawn(Arc::clone(&self.a).call(self.scribe.numbers().x.to_global(), longest));
+        let calling =
+            tokio::spawn(Arc::clone(&self.a).call(self.scribe.numbers().x.to_global(), longest));
         let a = calling.await.context("the caller's phone")??;
         let mut talks = self.talks_of_b.lock().await;
-        let b = tokio::time::timeout(PATIENCE, talks.recv()).await.context("B got no BYE")?;
+        let b = tokio::time::timeout(PATIENCE, talks.recv())
+            .await
+            .context("B got no BYE")?;
         Ok((a, b.context("the callee's phone stopped")?))
     }
 
@@ -109,21 +142,32 @@ impl Stage {
         let (a, b) = self.call().await?;
         let evidence = self.gather(a, b, folder).await?;
         let [a, b] = evidence.hearings();
-        self.scribe.heading("What was heard");
-        self.scribe.plain(&format!("A: {}", a.story()));
-        self.scribe.plain(&format!("B: {}", b.story()));
+        self.scribe
+            .heading("What was heard, counted from the answer");
+        self.scribe
+            .plain(&format!("A: {}", a.story(evidence.a.answered)));
+        self.scribe
+            .plain(&format!("B: {}", b.story(evidence.b.answered)));
         if let Ok(recording) = &evidence.recording {
-            self.scribe.plain(&format!("Recording: {}", recording.path.display()));
+            self.scribe
+                .plain(&format!("Recording: {}", recording.path.display()));
         }
-        self.scribe.heading("What was promised and what was measured");
+        self.scribe
+            .heading("What was promised and what was measured");
         let checks = evidence.checks();
         Ok(self.print(&checks))
     }
 
     async fn gather(&self, a: Talk, b: Talk, folder: &Folder) -> Result<Evidence> {
-        let told = self.hook.wait(PATIENCE, |n| n.fees().next().is_some() && n.events.len() >= 5).await;
+        let told = self
+            .hook
+            .wait(PATIENCE, |n| {
+                n.fees().next().is_some() && n.events.len() >= 5
+            })
+            .await;
         if !told {
-            self.scribe.line("the customer's server still waits for events or the record");
+            self.scribe
+                .line("the customer's server still waits for events or the record");
         }
         let notices = self.hook.notices();
         let fee = notices.fees().next().cloned().unwrap_or_default();
@@ -145,7 +189,8 @@ impl Stage {
     fn print(&self, checks: &[Check]) -> bool {
         for check in checks {
             let verdict = if check.kept { "ok     " } else { "FAILED " };
-            self.scribe.plain(&format!("{verdict} {}: {}", check.promise, check.measured));
+            self.scribe
+                .plain(&format!("{verdict} {}: {}", check.promise, check.measured));
         }
         let failed = checks.iter().filter(|c| !c.kept).count();
         self.scribe.plain(&match failed {
