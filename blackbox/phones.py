@@ -1,0 +1,193 @@
+"""The two carriers: SIPp for the signalling, a small RTP phone for the audio."""
+
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import audio
+
+SCENARIOS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sip-fixtures", "sipp")
+
+
+class Phone:
+    """Sends a tone as PCMA once it knows where to, and keeps what it receives."""
+
+    def __init__(self, ip, frequency):
+        self.ip = ip
+        self.socket = even_port_pair(ip)
+        self.port = self.socket.getsockname()[1]
+        self.frequency = frequency
+        self.received = []  # (time, sequence, timestamp, ssrc, payload type, payload)
+        self.raw = []
+        self.target = None
+        self.muted = False
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=t, daemon=True) for t in (self._receive, self._send)]
+        for thread in self._threads:
+            thread.start()
+
+    def _receive(self):
+        self.socket.settimeout(0.1)
+        while not self._done.is_set():
+            try:
+                packet = self.socket.recv(2048)
+            except (TimeoutError, ConnectionRefusedError):
+                continue
+            if len(packet) < 12:
+                continue
+            self.raw.append(packet)
+            _, kind, sequence, timestamp, ssrc = struct.unpack("!BBHII", packet[:12])
+            self.received.append((time.monotonic(), sequence, timestamp, ssrc, kind & 0x7F, packet[12:]))
+
+    def _send(self):
+        sequence, timestamp, ssrc = (random.getrandbits(n) for n in (16, 32, 32))
+        second = audio.tone(self.frequency, 1000)
+        at, due = 0, None
+        while not self._done.wait(0.002):
+            if self.target is None:
+                continue
+            due = due or time.monotonic()
+            while due <= time.monotonic():
+                if not self.muted:
+                    head = struct.pack("!BBHII", 0x80, 8, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+                    try:
+                        self.socket.sendto(head + second[at : at + 160], self.target)
+                    except OSError:
+                        pass
+                sequence, timestamp, at, due = sequence + 1, timestamp + 160, (at + 160) % 8000, due + 0.02
+
+    def samples(self):
+        """What was heard, in order of arrival."""
+        return [audio.ALAW[c] for (*_, kind, payload) in self.received if kind == 8 for c in payload]
+
+    def heard(self, frequency):
+        return audio.heard(self.samples(), frequency)
+
+    def close(self):
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+        self.socket.close()
+
+
+def even_port_pair(ip):
+    for _ in range(200):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        port = random.randrange(20000, 30000, 2)
+        try:
+            s.bind((ip, port))
+            return s
+        except OSError:
+            s.close()
+    raise RuntimeError("no free port for RTP")
+
+
+def free_port(ip):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((ip, 0))
+        return s.getsockname()[1]
+
+
+class Sipp:
+    """One SIPp run: one call of one scenario. Starts its phone's sending when the other end has said where."""
+
+    def __init__(self, name, ip, port, folder, phone, target=None, keys=(), pause_ms=3000, timeout=60):
+        self.name, self.phone = name, phone
+        self.messages = os.path.join(folder, f"{name}.messages")
+        self.log = os.path.join(folder, f"{name}.log")
+        self.errors = os.path.join(folder, f"{name}.errors")
+        command = ["sipp", "-sf", os.path.join(SCENARIOS, name + ".xml"), "-i", ip, "-p", str(port), "-m", "1"]
+        command += ["-d", str(pause_ms), "-nostdin", "-timeout", f"{timeout}s", "-timeout_error"]
+        command += ["-trace_msg", "-message_file", self.messages, "-trace_logs", "-log_file", self.log]
+        command += ["-trace_err", "-error_file", self.errors, "-key", "audio_port", str(phone.port)]
+        for key, value in keys:
+            command += ["-key", key, value]
+        if target:
+            command.append(target)
+        self.out = open(os.path.join(folder, f"{name}.out"), "wb")
+        self.process = subprocess.Popen(command, stdout=self.out, stderr=subprocess.STDOUT, cwd=folder)
+        self._watch = threading.Thread(target=self._connect, daemon=True)
+        self._watch.start()
+
+    def _connect(self):
+        while self.process.poll() is None:
+            try:
+                with open(self.log, encoding="ascii", errors="replace") as f:
+                    ports = re.findall(r"MEDIA (\d+)", f.read())
+            except FileNotFoundError:
+                ports = []
+            if ports:
+                self.phone.target = ("127.0.0.1", int(ports[-1]))
+            time.sleep(0.01)
+
+    def listening(self):
+        """Waits until SIPp has its port."""
+        limit = time.monotonic() + 5
+        while time.monotonic() < limit and self.process.poll() is None:
+            inode_lines = open("/proc/net/udp", encoding="ascii").read()
+            if any(f":{self._port_hex()} " in line for line in inode_lines.splitlines()):
+                return
+            time.sleep(0.01)
+
+    def _port_hex(self):
+        arguments = self.process.args
+        return f"{int(arguments[arguments.index('-p') + 1]):04X}"
+
+    def wait(self, timeout=70):
+        """The exit status: 0 when the scenario went as it says."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGKILL)
+            code = self.process.wait()
+        self.out.close()
+        return code
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.out.close()
+
+    def text(self):
+        try:
+            with open(self.messages, "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return b""
+
+    def ladder(self):
+        """(direction, first line) of every message, in order."""
+        return [(d, first) for d, first, _ in self.parts()]
+
+    def parts(self):
+        """(direction, first line, whole message) of every message SIPp has seen."""
+        found = []
+        pieces = re.split(rb"-{10,}[^\n]*\n", self.text())
+        for piece in pieces:
+            match = re.match(rb"\s*\S+ message (sent|received)[^\n]*\n\s*(.*)", piece, re.S)
+            if match:
+                body = match.group(2).lstrip(b"\r\n")
+                first = body.split(b"\r\n", 1)[0].split(b"\n", 1)[0].decode("latin-1").strip()
+                found.append((match.group(1).decode(), first, body))
+        return found
+
+    def received(self):
+        """All bytes that came from the platform."""
+        return b"".join(body for direction, _, body in self.parts() if direction == "received")
+
+    def explain(self):
+        parts = [f"{self.name}: exit {self.process.returncode}"]
+        parts += [f"  {d:8} {first}" for d, first in self.ladder()]
+        try:
+            with open(self.errors, encoding="latin-1") as f:
+                parts.append("  " + f.read()[-600:])
+        except FileNotFoundError:
+            pass
+        return "\n".join(parts)

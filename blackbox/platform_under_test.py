@@ -1,0 +1,257 @@
+"""The program under test, its two APIs, and the customer's receiver."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import http.server
+import json
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import phones
+
+
+class Sink:
+    """The customer's server: keeps every notification, answers 200 (or what `status` says)."""
+
+    def __init__(self, key, secret):
+        self.received = []  # (time, path, body)
+        self.bad_signatures = 0
+        self.status = 200
+        self.key, self.secret = key, secret
+        sink = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if sink.status == 200:
+                    if not sink.verified(self.headers):
+                        sink.bad_signatures += 1
+                    sink.received.append((time.time(), self.path, json.loads(body)))
+                self.send_response(sink.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def verified(self, headers):
+        token = dict(
+            part.strip().split("=", 1) for part in headers.get("X-AKSK", "").removeprefix("UsernameToken ").split(",") if "=" in part
+        )
+        value = {name: text.strip('"') for name, text in token.items()}
+        message = value.get("Nonce", "") + value.get("Created", "")
+        digest = hmac.new(self.secret.encode(), message.encode(), hashlib.sha256).digest()
+        return value.get("Username") == self.key and value.get("PasswordDigest") == base64.b64encode(digest).decode()
+
+    def events(self, session=None):
+        """Call events in order of arrival."""
+        infos = [b for _, path, b in self.received if b["eventType"] != "fee"]
+        return [b for b in infos if session in (None, b["statusInfo"]["sessionId"])]
+
+    def records(self, session=None):
+        fees = [fee for _, _, b in self.received if b["eventType"] == "fee" for fee in b["feeLst"]]
+        return [fee for fee in fees if session in (None, fee["sessionId"])]
+
+    def wait_records(self, count, timeout=15):
+        limit = time.monotonic() + timeout
+        while time.monotonic() < limit and len(self.records()) < count:
+            time.sleep(0.02)
+        return self.records()
+
+    def clear(self):
+        self.received.clear()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Platform:
+    """One running axbridge with its data folder."""
+
+    def __init__(self, binary, folder, minute_ms=60000, extra=""):
+        self.binary, self.folder = os.path.abspath(binary), folder
+        self.data = os.path.join(folder, "data")
+        self.sip = phones.free_port("127.0.0.1")
+        self.customer_port = tcp_port()
+        self.operator_port = tcp_port()
+        self.metrics_port = tcp_port()
+        self.token = secrets.token_hex(24)
+        self.config = os.path.join(folder, "axbridge.toml")
+        with open(self.config, "w", encoding="utf-8") as f:
+            f.write(CONFIG.format(**vars(self), minute_ms=minute_ms, extra=extra))
+        self.process = None
+        self.key, self.secret = "demoKey01", "demoSecret-0123456789"
+        self.start()
+
+    def start(self):
+        self.log = open(os.path.join(self.folder, "axbridge.log"), "ab")
+        self.process = subprocess.Popen(
+            [self.binary, "serve", "--config", self.config], stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder
+        )
+        limit = time.monotonic() + 30
+        while time.monotonic() < limit:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"axbridge ended with {self.process.returncode}: {self.log_tail()}")
+            try:
+                status, _ = self.operator("GET", "/admin/v1/ready")
+                if status == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        raise RuntimeError(f"axbridge did not become ready: {self.log_tail()}")
+
+    def log_tail(self):
+        with open(os.path.join(self.folder, "axbridge.log"), encoding="utf-8", errors="replace") as f:
+            return f.read()[-3000:]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.log.close()
+
+    def stop(self, timeout=60):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.log.close()
+        return code
+
+    def request(self, port, method, path, body=None, headers=()):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            payload = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+            connection.request(method, path, payload, dict(headers))
+            response = connection.getresponse()
+            return response.status, response.read(), response.headers
+        finally:
+            connection.close()
+
+    def operator(self, method, path, body=None, kind="application/json"):
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body is not None:
+            headers["Content-Type"] = kind
+        status, content, _ = self.request(self.operator_port, method, path, body, headers)
+        return status, parsed(content)
+
+    def demand(self, method, path, body=None, kind="application/json"):
+        status, content = self.operator(method, path, body, kind)
+        if not 200 <= status < 300:
+            raise RuntimeError(f"{method} {path}: {status} {content}")
+        return content
+
+    def signed(self):
+        nonce = secrets.token_hex(16)
+        created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        digest = base64.b64encode(hmac.new(self.secret.encode(), (nonce + created).encode(), hashlib.sha256).digest()).decode()
+        token = f'UsernameToken Username="{self.key}", PasswordDigest="{digest}", Nonce="{nonce}", Created="{created}"'
+        return {
+            "Content-Type": "application/json;charset=UTF-8",
+            "Authorization": 'AKSK realm="SDP",profile="UsernameToken",type="Appkey"',
+            "X-AKSK": token,
+        }
+
+    def customer(self, method, path, body=None, query=None):
+        if query:
+            path += "?" + urllib.parse.urlencode(query)
+        status, content, headers = self.request(self.customer_port, method, path, body, self.signed())
+        return status, parsed(content), headers
+
+    AXB = "/rest/caas/relationnumber/partners/v1.0"
+
+    def bind(self, x, a, b, **more):
+        status, content, _ = self.customer("POST", self.AXB, {"callerNum": a, "relationNum": x, "calleeNum": b, **more})
+        if status != 200:
+            raise RuntimeError(f"bind: {status} {content}")
+        return content
+
+    def unbind(self, subscription):
+        return self.customer("DELETE", self.AXB, query={"subscriptionId": subscription})
+
+    def recording(self, record):
+        """The audio of a call record through the customer API: 301, then the file."""
+        status, _, headers = self.customer(
+            "GET",
+            "/rest/provision/voice/record/v1.0",
+            query={"fileName": record["recordObjectName"], "recordDomain": record["recordDomain"]},
+        )
+        assert status == 301, f"recording: {status}"
+        url = urllib.parse.urlsplit(headers["Location"])
+        status, content, _ = self.request(self.customer_port, "GET", f"{url.path}?{url.query}")
+        assert status == 200, f"download: {status}"
+        return content
+
+    def live_calls(self):
+        return self.demand("GET", "/admin/v1/calls")["items"]
+
+    def wait_idle(self, timeout=45):
+        limit = time.monotonic() + timeout
+        while time.monotonic() < limit:
+            if not self.live_calls():
+                return
+            time.sleep(0.05)
+        raise AssertionError("calls are still live")
+
+    def rss_kib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+    def cpu_s(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+CONFIG = """\
+[store]
+dir = "{data}"
+[sip]
+listen = ["udp:127.0.0.1:{sip}"]
+[api]
+listen = "127.0.0.1:{customer_port}"
+[admin]
+listen = "127.0.0.1:{operator_port}"
+token = "{token}"
+[metrics]
+listen = "127.0.0.1:{metrics_port}"
+[prompts]
+auto_pass = true
+[notify]
+allow_private = true
+[test]
+enabled = true
+minute_ms = {minute_ms}
+{extra}
+"""
+
+
+def parsed(content):
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content
+
+
+def tcp_port():
+    import socket
+
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]

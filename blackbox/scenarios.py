@@ -1,0 +1,334 @@
+"""Every scenario of the main job, each with its ladders, events, record and recording."""
+
+import calendar
+import time
+
+import audio
+from bench_bed import A, B, STRANGER, X
+
+ANSWERED = ["callin", "callout", "alerting", "answer", "disconnect"]
+
+
+def at(text):
+    return calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S"))
+
+
+def expect(record, **wanted):
+    for name, value in wanted.items():
+        assert record.get(name) == value, f"{name} is {record.get(name)!r}, not {value!r}: {record}"
+
+
+def statuses(leg):
+    """Final and provisional statuses that a leg received for its INVITE."""
+    return [int(first.split()[1]) for d, first in leg.ladder() if d == "received" and first.startswith("SIP/2.0")]
+
+
+def requests(leg):
+    return [first.split()[0] for d, first in leg.ladder() if d == "received" and not first.startswith("SIP/2.0")]
+
+
+def invite_at(leg):
+    return next(body for d, first, body in leg.parts() if d == "received" and first.startswith("INVITE"))
+
+
+def check_shown(bed, callee_leg, callee=B):
+    """The callee is called by its number and sees X."""
+    text = invite_at(callee_leg).decode("latin-1")
+    lines = {l.split(":", 1)[0].lower(): l for l in text.split("\n") if ":" in l}
+    assert f"sip:{callee}@" in text.split("\n")[0], "the callee's number is not in the Request-URI"
+    assert X in lines["from"] and X in lines["p-asserted-identity"], "the callee is not shown X"
+
+
+def check_voices(bed, least_ms=1500):
+    assert bed.a_phone.heard(880) >= least_ms, f"A heard B for {bed.a_phone.heard(880)} ms"
+    assert bed.b_phone.heard(440) >= least_ms, f"B heard A for {bed.b_phone.heard(440)} ms"
+    assert bed.a_phone.heard(440) == 0, "A heard itself"
+
+
+def check_stream(phone):
+    """One continuous stream: one SSRC, sequence without gaps, timestamps that never go back."""
+    packets = phone.received
+    assert len({ssrc for _, _, _, ssrc, _, _ in packets}) == 1, "more than one SSRC"
+    steps = [(b[1] - a[1]) & 0xFFFF for a, b in zip(packets, packets[1:])]
+    assert all(s == 1 for s in steps), f"sequence jumps: {[s for s in steps if s != 1][:5]}"
+    times = [(b[2] - a[2]) & 0xFFFFFFFF for a, b in zip(packets, packets[1:])]
+    assert all(0 < t < 8000 * 60 for t in times), "timestamps go back"
+
+
+def check_recording(bed, record, tones=(440, 880)):
+    """Both voices on their own channel for the time of the talk."""
+    expect(record, recordFlag=1)
+    left, right = audio.read_wav(bed.platform.recording(record))
+    assert len(left) == len(right)
+    for channel, own, other in ((left, tones[0], tones[1]), (right, tones[1], tones[0])):
+        length = len(channel) // 8
+        assert audio.heard(channel, own) >= length - 400, f"{own} Hz for {audio.heard(channel, own)} of {length} ms"
+        assert audio.heard(channel, other) == 0, f"{other} Hz is on the wrong channel"
+    return len(left) / 8
+
+
+def talk_ms(bed):
+    """Talk time as the callee's ladder has it: from its ACK to the BYE, by the clock of the audio."""
+    times = [t for t, *_ in bed.b_phone.received]
+    return (times[-1] - times[0]) * 1000
+
+
+def answered_caller_hangs_up(bed):
+    bed.platform.bind(X, A, B, recordFlag="true", userData="order-1")
+    a, b = bed.call("a_hangs_up", "b_answers", 4000)
+    assert statuses(a)[-2:] == [200, 200] and 180 in statuses(a), statuses(a)
+    assert requests(b) == ["INVITE", "ACK", "BYE"], requests(b)
+    check_shown(bed, b)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    expect(record, direction=1, callerNum=A, calleeNum=X, bindNum=X, fwdDisplayNum=X, fwdDstNum=B, ulFailReason=0)
+    expect(record, fwdUnaswRsn=0, sipStatusCode=0, userData="order-1", appKey=bed.platform.key, spId="acme")
+    talk = at(record["callEndTime"]) - at(record["fwdAnswerTime"])
+    assert 3 <= talk <= 5, talk
+    check_voices(bed, 3000)
+    check_stream(bed.a_phone)
+    check_stream(bed.b_phone)
+    length = check_recording(bed, record)
+    assert abs(length - 4000) <= 120, f"recording of {length} ms for 4 s of talk"
+    disconnect = bed.sink.events(record["sessionId"])[-1]["statusInfo"]
+    assert disconnect["stateCode"] == 0 and disconnect["userData"] == "order-1", disconnect
+    bed.no_more_records()
+
+
+def other_way_callee_hangs_up(bed):
+    """B calls X and reaches A."""
+    bed.hidden_from_a, bed.hidden_from_b = [A], [B]
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_waits", "b_hangs_up", 3000, a=B)
+    check_shown(bed, b, callee=A)
+    assert requests(a)[-1:] == ["BYE"], requests(a)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    expect(record, direction=0, callerNum=B, fwdDstNum=A, recordFlag=0, ulFailReason=0)
+    check_voices(bed)
+
+
+def busy(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_refused", "b_busy")
+    assert statuses(a)[-1] == 486, statuses(a)
+    record, events = bed.record()
+    assert events == ["callin", "callout", "disconnect"], events
+    expect(record, ulFailReason=8102, sipStatusCode=486, fwdUnaswRsn=17, recordFlag=0)
+    assert "fwdAnswerTime" not in record or not record["fwdAnswerTime"]
+    assert bed.sink.events()[-1]["statusInfo"]["stateCode"] == 8102
+
+
+def no_answer(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_refused", "b_rings")
+    assert statuses(a)[-1] == 480, statuses(a)
+    assert "CANCEL" in requests(b), requests(b)
+    record, events = bed.record()
+    assert events == ["callin", "callout", "alerting", "disconnect"], events
+    expect(record, ulFailReason=8035, fwdUnaswRsn=19)
+
+
+no_answer.settings = {"settings": {"answer_timeout_s": 3}}
+
+
+def cancelled_while_ringing(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_cancels", "b_rings", 800)
+    assert 487 in statuses(a), statuses(a)
+    assert "CANCEL" in requests(b), requests(b)
+    record, events = bed.record()
+    assert events == ["callin", "callout", "alerting", "disconnect"], events
+    expect(record, ulFailReason=7502)
+
+
+def refused(bed, state, status, events_wanted, a_number=A):
+    a = bed.caller("a_refused", a=a_number)
+    assert a.wait() == 0, a.explain()
+    assert statuses(a)[-1] == status, statuses(a)
+    record, events = bed.record()
+    assert events == events_wanted, events
+    expect(record, ulFailReason=state, recordFlag=0)
+    assert bed.sink.events()[-1]["statusInfo"]["stateCode"] == state
+    return record
+
+
+def caller_not_bound(bed):
+    bed.platform.bind(X, A, B)
+    record = refused(bed, 8014, 403, ["callin", "disconnect"], STRANGER)
+    expect(record, direction=2, callerNum=STRANGER)
+    assert not record.get("subscriptionId")
+
+
+def caller_not_bound_hears_why(bed):
+    bed.platform.bind(X, A, B)
+    refused(bed, 8014, 403, ["callin", "disconnect"], STRANGER)
+    assert bed.a_phone.heard(1600) >= 450, f"the prompt was heard for {bed.a_phone.heard(1600)} ms"
+
+
+caller_not_bound_hears_why.settings = {"settings": {"refusal_prompts": {"no_binding": "refuse.wav"}}}
+
+
+def wrong_direction(bed):
+    bound = bed.platform.bind(X, A, B, callDirection=2)
+    record = refused(bed, 8016, 403, ["callin", "disconnect"])
+    expect(record, subscriptionId=bound["subscriptionId"])
+
+
+def expired_binding(bed):
+    bed.platform.bind(X, A, B, duration=1)
+    time.sleep(1.2)
+    refused(bed, 8014, 403, ["callin", "disconnect"])
+
+
+def unbound(bed):
+    bound = bed.platform.bind(X, A, B)
+    assert bed.platform.unbind(bound["subscriptionId"])[0] == 200
+    refused(bed, 8014, 403, ["callin", "disconnect"])
+
+
+def unknown_number(bed):
+    a = bed.caller("a_refused", x="+8617000000099")
+    assert a.wait() == 0, a.explain()
+    assert statuses(a)[-1] == 404, statuses(a)
+
+
+def holds_and_resumes(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_holds", "b_held", 1500)
+    assert requests(b) == ["INVITE", "ACK", "INVITE", "ACK", "INVITE", "ACK", "BYE"], requests(b)
+    offers = [body for d, first, body in b.parts() if d == "received" and first.startswith("INVITE")]
+    assert b"a=sendonly" in offers[1] and b"a=sendrecv" in offers[2], "hold and resume did not reach B"
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    check_voices(bed)
+    check_stream(bed.b_phone)
+
+
+def early_media(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_hangs_up", "b_early_media", 1500)
+    assert 183 in statuses(a), statuses(a)
+    record, events = bed.record()
+    assert events == ["callin", "callout", "answer", "disconnect"], events
+    assert bed.a_phone.heard(880) >= 2500, "early media was not heard"
+
+
+def pracks_on_both_sides(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_pracks", "b_reliable", 1500)
+    assert requests(b) == ["INVITE", "PRACK", "ACK", "BYE"], requests(b)
+    reliable = [body for d, first, body in a.parts() if d == "received" and first.startswith("SIP/2.0 180")]
+    assert reliable and b"RSeq:" in reliable[0] and b"100rel" in reliable[0]
+    record, events = bed.record()
+    assert events == ANSWERED, events
+
+
+def late_offer(bed):
+    bed.platform.bind(X, A, B)
+    bed.call("a_late_offer", "b_answers", 2500)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    check_voices(bed)
+
+
+def retransmitted_invite_and_lost_ack(bed):
+    bed.platform.bind(X, A, B)
+    a, b = bed.call("a_loses_ack", "b_answers", 1500)
+    assert requests(b) == ["INVITE", "ACK", "BYE"], requests(b)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+
+
+def max_duration_with_warning(bed):
+    """Two minutes of 3 s each: the warning at 3 s, the cut at 6 s."""
+    bed.platform.bind(X, A, B, maxDuration=2, lastMinVoice="last.wav", recordFlag=True)
+    a, b = bed.call("a_waits", "b_answers", 20000)
+    assert requests(a)[-1] == "BYE" and requests(b)[-1] == "BYE"
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    expect(record, ulFailReason=8010, recordFlag=1)
+    assert bed.sink.events()[-1]["statusInfo"]["stateCode"] == 8010
+    for phone in (bed.a_phone, bed.b_phone):
+        heard = phone.heard(1400)
+        assert 650 <= heard <= 900, f"the warning was heard for {heard} ms"
+        first = phone.received[0][0]
+        warned = next(t for t, _, _, _, kind, payload in phone.received if audio.power([audio.ALAW[c] for c in payload], 1400) > 0.7)
+        assert 2.5 <= warned - first <= 4.2, f"the warning came {warned - first:.1f} s after the audio began"
+    # Only the 800 ms of the warning are not the other party's voice.
+    left, right = audio.read_wav(bed.platform.recording(record))
+    assert abs(len(left) / 8 - 6000) <= 150, f"recording of {len(left) / 8} ms for 6 s of talk"
+
+
+max_duration_with_warning.settings = {"minute_ms": 3000}
+
+
+def prompts_before_and_at_answer(bed):
+    bed.platform.bind(
+        X, A, B, preVoice={"callerHintTone": "pre.wav", "calleeHintTone": "last.wav"}, recordFlag="true", recordHintTone="hint.wav"
+    )
+    a, b = bed.call("a_hangs_up", "b_answers", 4500)
+    assert 183 in statuses(a), statuses(a)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    assert bed.a_phone.heard(1000) >= 350, f"pre-call prompt: {bed.a_phone.heard(1000)} ms"
+    assert bed.b_phone.heard(1000) == 0
+    for phone in (bed.a_phone, bed.b_phone):
+        assert 350 <= phone.heard(1200) <= 550, f"record notice: {phone.heard(1200)} ms"
+    expect(record, recordFlag=1)
+    left, _ = audio.read_wav(bed.platform.recording(record))
+    assert abs(len(left) / 8 - 4000) <= 150, f"recording of {len(left) / 8} ms after a notice of 500 ms"
+
+
+def short_calls_leave_no_file(bed):
+    bed.platform.bind(X, A, B, recordFlag="true")
+    bed.call("a_hangs_up", "b_answers", 2860)
+    record, _ = bed.record()
+    expect(record, recordFlag=0)
+    assert not record.get("recordObjectName")
+    bed.platform.wait_idle()
+    bed.sink.clear()
+    bed.call("a_hangs_up", "b_answers", 3140)
+    record, _ = bed.record()
+    expect(record, recordFlag=1)
+    assert 3000 <= check_recording(bed, record) <= 3300
+
+
+def drains_on_sigterm(bed):
+    """A call in progress goes on while the program is told to stop; new ones are refused."""
+    import signal
+
+    bed.platform.bind(X, A, B)
+    b = bed.callee("b_answers", 4000)
+    a = bed.caller("a_hangs_up", 4000)
+    limit = time.monotonic() + 10
+    while time.monotonic() < limit and not any(e["eventType"] == "answer" for e in bed.sink.events()):
+        time.sleep(0.05)
+    bed.platform.process.send_signal(signal.SIGTERM)
+    assert (a.wait(), b.wait()) == (0, 0), a.explain() + b.explain()
+    assert bed.platform.process.wait(30) == 0
+    assert len(bed.sink.wait_records(1)) == 1
+
+
+ALL = [
+    answered_caller_hangs_up,
+    other_way_callee_hangs_up,
+    busy,
+    no_answer,
+    cancelled_while_ringing,
+    caller_not_bound,
+    caller_not_bound_hears_why,
+    wrong_direction,
+    expired_binding,
+    unbound,
+    unknown_number,
+    holds_and_resumes,
+    early_media,
+    pracks_on_both_sides,
+    late_offer,
+    retransmitted_invite_and_lost_ack,
+    max_duration_with_warning,
+    prompts_before_and_at_answer,
+    short_calls_leave_no_file,
+    drains_on_sigterm,
+]
