@@ -236,6 +236,7 @@ def retransmitted_invite_and_lost_ack(bed):
     bed.platform.bind(X, A, B)
     a, b = bed.call("a_loses_ack", "b_answers", 1500)
     assert requests(b) == ["INVITE", "ACK", "BYE"], requests(b)
+    assert statuses(a).count(200) >= 3, "the 200 was not repeated until its ACK"
     record, events = bed.record()
     assert events == ANSWERED, events
 
