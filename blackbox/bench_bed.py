@@ -19,20 +19,24 @@ PROMPTS = {"pre.wav": (1000, 600), "hint.wav": (1200, 500), "last.wav": (1400, 8
 class Bed:
     """See the module. `minute_ms` is the length of a minute of maxDuration."""
 
-    def __init__(self, binary, folder, minute_ms=60000, settings=None, extra=""):
+    def __init__(self, binary, folder, minute_ms=60000, settings=None, extra="", transport="udp", ipv6=False):
         self.folder = folder
         self.sink = Sink("demoKey01", "demoSecret-0123456789")
-        self.platform = Platform(binary, folder, minute_ms, extra)
-        self.a_port, self.b_port = phones.free_port(A_IP), phones.free_port(B_IP)
-        self.a_phone, self.b_phone = phones.Phone(A_IP, 440), phones.Phone(B_IP, 880)
+        self.a_ip, self.b_ip = ("::1", "::1") if ipv6 else (A_IP, B_IP)
+        self.tcp = transport == "tcp"
+        self.platform = Platform(binary, folder, minute_ms, extra, "::1" if ipv6 else "127.0.0.1")
+        self.a_port, self.b_port = phones.free_port(self.a_ip), phones.free_port(self.b_ip)
+        self.a_phone, self.b_phone = phones.Phone(self.a_ip, 440), phones.Phone(self.b_ip, 880)
         self.legs = []
         self.hidden_from_b, self.hidden_from_a = [A], [B]
         self._provision(settings or {})
 
     def _provision(self, settings):
         p = self.platform
-        for number, ip, port in ((1, A_IP, self.a_port), (2, B_IP, self.b_port)):
-            p.demand("PUT", f"/admin/v1/trunks/{number}", {"id": number, "name": f"carrier-{number}", "peers": [f"{ip}:{port}"]})
+        for number, ip, port in ((1, self.a_ip, self.a_port), (2, self.b_ip, self.b_port)):
+            trunk = {"id": number, "name": f"carrier-{number}", "peers": [phones.at(ip, port)]}
+            trunk["transport"] = "tcp" if self.tcp else "udp"
+            p.demand("PUT", f"/admin/v1/trunks/{number}", trunk)
         url = f"http://127.0.0.1:{self.sink.port}"
         wanted = {"recording": True, "recording_layout": "stereo", "call_status_url": url + "/status", "cdr_url": url + "/cdr"}
         p.demand(
@@ -49,15 +53,19 @@ class Bed:
             p.demand("PATCH", f"/admin/v1/applications/{p.key}", {"settings": settings})
 
     def callee(self, scenario, pause_ms=3000):
-        leg = phones.Sipp(scenario, B_IP, self.b_port, self.folder, self.b_phone, pause_ms=pause_ms)
+        leg = phones.Sipp(
+            scenario, self.b_ip, self.b_port, self.folder, self.b_phone, pause_ms=pause_ms, tcp=self.tcp
+        )
         leg.listening()
         self.legs.append(leg)
         return leg
 
     def caller(self, scenario, pause_ms=3000, x=X, a=A):
         keys = (("x", x), ("a", a))
-        target = f"127.0.0.1:{self.platform.sip}"
-        leg = phones.Sipp(scenario, A_IP, self.a_port, self.folder, self.a_phone, target, keys, pause_ms)
+        target = self.platform.sip_at
+        leg = phones.Sipp(
+            scenario, self.a_ip, self.a_port, self.folder, self.a_phone, target, keys, pause_ms, tcp=self.tcp
+        )
         self.legs.append(leg)
         return leg
 
@@ -92,8 +100,10 @@ class Bed:
                     assert spelling not in bytes_in, f"{leg.name} has received a hidden number"
             # The platform answers a carrier with that carrier's own From, To, Call-ID and Via: canaries are
             # looked for only in what the platform sends to the callee, and in the callee's own ones to the caller.
-            other_ip = (B_IP if to_caller else A_IP).encode()
-            assert other_ip not in bytes_in, f"{leg.name} has received the address of the other side"
+            other_ip = phones.at(*((self.b_ip, self.b_port) if to_caller else (self.a_ip, self.a_port)))
+            if self.a_ip != self.b_ip:
+                other_ip = other_ip.rsplit(":", 1)[0]
+            assert other_ip.encode() not in bytes_in, f"{leg.name} has received the address of the other side"
             others = [b"canary-callee", b"canary-server"] if to_caller else CANARIES[:1] + [b"Canary Name"]
             own = b"canary-callee" if not to_caller else None
             for canary in others:

@@ -78,7 +78,7 @@ class Phone:
 
 def even_port_pair(ip):
     for _ in range(200):
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s = socket.socket(family(ip), socket.SOCK_DGRAM)
         port = random.randrange(20000, 30000, 2)
         try:
             s.bind((ip, port))
@@ -88,21 +88,40 @@ def even_port_pair(ip):
     raise RuntimeError("no free port for RTP")
 
 
+def family(ip):
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+
+def at(ip, port):
+    """`host:port` as SIP writes it."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
 def free_port(ip):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind((ip, 0))
-        return s.getsockname()[1]
+    """A port free for UDP and TCP."""
+    while True:
+        with socket.socket(family(ip), socket.SOCK_DGRAM) as udp, socket.socket(family(ip), socket.SOCK_STREAM) as tcp:
+            udp.bind((ip, 0))
+            port = udp.getsockname()[1]
+            try:
+                tcp.bind((ip, port))
+                return port
+            except OSError:
+                continue
 
 
 class Sipp:
     """One SIPp run: one call of one scenario. Starts its phone's sending when the other end has said where."""
 
-    def __init__(self, name, ip, port, folder, phone, target=None, keys=(), pause_ms=3000, timeout=60):
+    def __init__(self, name, ip, port, folder, phone, target=None, keys=(), pause_ms=3000, timeout=60, tcp=False):
         self.name, self.phone = name, phone
         self.messages = os.path.join(folder, f"{name}.messages")
         self.log = os.path.join(folder, f"{name}.log")
         self.errors = os.path.join(folder, f"{name}.errors")
         command = ["sipp", "-sf", os.path.join(SCENARIOS, name + ".xml"), "-i", ip, "-p", str(port), "-m", "1"]
+        command += ["-mi", ip, "-t", "t1" if tcp else "u1"]
+        self.platform_ip = "::1" if ":" in ip else "127.0.0.1"
+        self.table = "/proc/net/" + ("tcp" if tcp else "udp") + ("6" if ":" in ip else "")
         command += ["-d", str(pause_ms), "-nostdin", "-timeout", f"{timeout}s", "-timeout_error"]
         command += ["-trace_msg", "-message_file", self.messages, "-trace_logs", "-log_file", self.log]
         command += ["-trace_err", "-error_file", self.errors, "-key", "audio_port", str(phone.port)]
@@ -123,14 +142,14 @@ class Sipp:
             except FileNotFoundError:
                 ports = []
             if ports:
-                self.phone.target = ("127.0.0.1", int(ports[-1]))
+                self.phone.target = (self.platform_ip, int(ports[-1]))
             time.sleep(0.01)
 
     def listening(self):
         """Waits until SIPp has its port."""
         limit = time.monotonic() + 5
         while time.monotonic() < limit and self.process.poll() is None:
-            inode_lines = open("/proc/net/udp", encoding="ascii").read()
+            inode_lines = open(self.table, encoding="ascii").read()
             if any(f":{self._port_hex()} " in line for line in inode_lines.splitlines()):
                 return
             time.sleep(0.01)

@@ -86,17 +86,18 @@ class Sink:
 class Platform:
     """One running axbridge with its data folder."""
 
-    def __init__(self, binary, folder, minute_ms=60000, extra=""):
+    def __init__(self, binary, folder, minute_ms=60000, extra="", ip="127.0.0.1"):
         self.binary, self.folder = os.path.abspath(binary), folder
         self.data = os.path.join(folder, "data")
-        self.sip = phones.free_port("127.0.0.1")
+        self.sip = phones.free_port(ip)
+        self.sip_at = phones.at(ip, self.sip)
         self.customer_port = tcp_port()
         self.operator_port = tcp_port()
         self.metrics_port = tcp_port()
         self.token = secrets.token_hex(24)
         self.config = os.path.join(folder, "axbridge.toml")
         with open(self.config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(**vars(self), minute_ms=minute_ms, extra=extra))
+            f.write(CONFIG.format(**vars(self), minute_ms=minute_ms, extra=extra, ip=ip))
         self.process = None
         self.key, self.secret = "demoKey01", "demoSecret-0123456789"
         self.start()
@@ -227,7 +228,9 @@ CONFIG = """\
 [store]
 dir = "{data}"
 [sip]
-listen = ["udp:127.0.0.1:{sip}"]
+listen = ["udp:{sip_at}", "tcp:{sip_at}"]
+[media]
+ips = ["{ip}"]
 [api]
 listen = "127.0.0.1:{customer_port}"
 [admin]

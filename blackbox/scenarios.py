@@ -295,6 +295,32 @@ def short_calls_leave_no_file(bed):
     assert 3000 <= check_recording(bed, record) <= 3300
 
 
+def over_tcp(bed):
+    bed.platform.bind(X, A, B, recordFlag="true")
+    a, b = bed.call("a_hangs_up", "b_answers", 3500)
+    assert b"Via: SIP/2.0/TCP" in invite_at(b)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    check_voices(bed)
+    check_recording(bed, record)
+
+
+over_tcp.settings = {"transport": "tcp"}
+
+
+def over_ipv6(bed):
+    bed.platform.bind(X, A, B, recordFlag="true")
+    a, b = bed.call("a_hangs_up", "b_answers", 3500)
+    assert b"IN IP6 ::1" in invite_at(b)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    check_voices(bed)
+    check_recording(bed, record)
+
+
+over_ipv6.settings = {"ipv6": True}
+
+
 def drains_on_sigterm(bed):
     """A call in progress goes on while the program is told to stop; new ones are refused."""
     import signal
@@ -331,5 +357,7 @@ ALL = [
     max_duration_with_warning,
     prompts_before_and_at_answer,
     short_calls_leave_no_file,
+    over_tcp,
+    over_ipv6,
     drains_on_sigterm,
 ]
