@@ -1,0 +1,373 @@
+//! What is answered to requests that cannot become a call, or do not belong to one: one table.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axbridge_binding::{
+    AppId, Axb, CallDirection, NumberInfo, NumberStatus, Policy, SubscriptionId, Table, TrunkId,
+};
+use axbridge_call::{
+    App, AppPrompts, CallKey, Directory, Listen, MediaPlane, NoPorts, Now, RecordLayout, Snapshot,
+    Switch, SwitchConfig, Trunk,
+};
+use axbridge_media as media;
+use axbridge_numbering::Number;
+use axbridge_sip::{EndpointConfig, Hop, Transport};
+use bytes::Bytes;
+
+const X: &str = "+8617000000001";
+const A: &str = "+8613900000001";
+const B: &str = "+8613900000002";
+
+/// Hands out addresses and forgets everything else.
+struct NoMedia;
+
+impl MediaPlane for NoMedia {
+    fn open(&mut self, _: CallKey, a: IpAddr, b: IpAddr) -> Result<[SocketAddr; 2], NoPorts> {
+        Ok([SocketAddr::new(a, 20_000), SocketAddr::new(b, 20_002)])
+    }
+
+    fn command(&mut self, _: CallKey, _: media::Command) {}
+
+    fn close(&mut self, _: CallKey) {}
+}
+
+fn number(text: &str) -> Number {
+    Number::parse_global(text).unwrap()
+}
+
+fn directory() -> Arc<Directory> {
+    let table = Table::with_capacity(16);
+    let info = NumberInfo {
+        app: AppId(1),
+        status: NumberStatus::Normal,
+        trunk: TrunkId(1),
+        area: None,
+    };
+    table.set_number(number(X), info);
+    let axb = Axb {
+        subscription: SubscriptionId(7),
+        app: AppId(1),
+        x: number(X),
+        a: number(A),
+        b: number(B),
+        direction: CallDirection::Both,
+        expires_at_ms: None,
+        policy: Policy::default(),
+        user_data: None,
+    };
+    table.publish_axb(&axb).unwrap();
+    let directory = Directory::new(Arc::new(table));
+    let trunk: Trunk = serde_json::from_value(serde_json::json!({
+        "id": 1, "name": "carrier", "peers": ["192.0.2.1:5060"]
+    }))
+    .unwrap();
+    let app = App {
+        id: AppId(1),
+        key: "key".into(),
+        recording: false,
+        layout: RecordLayout::Mono,
+        refusals: AppPrompts::default(),
+        prompts: Default::default(),
+        answer_timeout_ms: 90_000,
+        active: true,
+    };
+    directory.publish(Snapshot {
+        trunks: [(TrunkId(1), Arc::new(trunk))].into(),
+        apps: [(AppId(1), Arc::new(app))].into(),
+    });
+    Arc::new(directory)
+}
+
+fn switch(calls_max: usize) -> Switch {
+    let local: SocketAddr = "192.0.2.100:5060".parse().unwrap();
+    let config = SwitchConfig {
+        node: "n1".into(),
+        host: "axbridge.invalid".into(),
+        shard: 0,
+        shards: 1,
+        listen: vec![Listen {
+            transport: Transport::Udp,
+            local,
+            advertised: local,
+        }],
+        calls_max,
+        minute: Duration::from_secs(60),
+        closing_max: Duration::from_secs(10),
+        ring_back: Arc::new(media::tone::ring_back()),
+        sip: EndpointConfig::default(),
+    };
+    Switch::new(config, directory(), 1)
+}
+
+/// One request with everything that varies.
+struct Request {
+    method: &'static str,
+    to_tag: &'static str,
+    user: &'static str,
+    headers: &'static str,
+    body: &'static str,
+    source: &'static str,
+}
+
+const PLAIN: Request = Request {
+    method: "INVITE",
+    to_tag: "",
+    user: X,
+    headers: "Content-Type: application/sdp\r\n",
+    body: SDP,
+    source: "192.0.2.1:5060",
+};
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
+const VIDEO: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=video 4000 RTP/AVP 96\r\n";
+
+fn send(switch: &mut Switch, r: &Request) -> Vec<String> {
+    let forwards = if r.headers.contains("Max-Forwards") {
+        ""
+    } else {
+        "Max-Forwards: 70\r\n"
+    };
+    let text = format!(
+        "{} sip:{}@192.0.2.100 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{}\r\n{forwards}From: <sip:{A}@192.0.2.1>;tag=f\r\nTo: <sip:{X}@192.0.2.100>{}\r\nCall-ID: c\r\nCSeq: 1 {}\r\nContact: <sip:a@192.0.2.1>\r\n{}Content-Length: {}\r\n\r\n{}",
+        r.method,
+        r.user,
+        r.method,
+        r.to_tag,
+        r.method,
+        r.headers,
+        r.body.len(),
+        r.body
+    );
+    let hop = Hop {
+        transport: Transport::Udp,
+        local: "192.0.2.100:5060".parse().unwrap(),
+        remote: r.source.parse().unwrap(),
+        conn: None,
+    };
+    let now = Now {
+        mono: Instant::now(),
+        wall_ms: 1_900_000_000_000,
+    };
+    switch.receive(now, hop, Bytes::from(text), &mut NoMedia);
+    let mut sent = Vec::new();
+    while let Some(transmit) = switch.poll_transmit() {
+        sent.push(String::from_utf8(transmit.bytes.to_vec()).unwrap());
+    }
+    sent
+}
+
+#[test]
+fn every_refusal_has_its_status_and_says_what_would_do() {
+    let table: &[(u16, &str, Request)] = &[
+        (
+            403,
+            "",
+            Request {
+                source: "198.51.100.9:5060",
+                ..PLAIN
+            },
+        ),
+        (
+            404,
+            "",
+            Request {
+                user: "+8617000000099",
+                ..PLAIN
+            },
+        ),
+        (
+            404,
+            "",
+            Request {
+                user: "anonymous",
+                ..PLAIN
+            },
+        ),
+        (
+            405,
+            "Allow: INVITE",
+            Request {
+                method: "REFER",
+                body: "",
+                ..PLAIN
+            },
+        ),
+        (
+            405,
+            "Allow: INVITE",
+            Request {
+                method: "SUBSCRIBE",
+                body: "",
+                ..PLAIN
+            },
+        ),
+        (
+            405,
+            "Allow: INVITE",
+            Request {
+                method: "REGISTER",
+                body: "",
+                ..PLAIN
+            },
+        ),
+        (
+            501,
+            "",
+            Request {
+                method: "PING",
+                body: "",
+                headers: "",
+                ..PLAIN
+            },
+        ),
+        (
+            415,
+            "Accept: application/sdp",
+            Request {
+                headers: "Content-Type: text/plain\r\n",
+                ..PLAIN
+            },
+        ),
+        (
+            415,
+            "Accept-Encoding: identity",
+            Request {
+                headers: "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
+                ..PLAIN
+            },
+        ),
+        (
+            420,
+            "Unsupported: x-moon",
+            Request {
+                headers: "Require: 100rel, x-moon\r\nContent-Type: application/sdp\r\n",
+                ..PLAIN
+            },
+        ),
+        (
+            481,
+            "",
+            Request {
+                to_tag: ";tag=0123456789abcdef",
+                ..PLAIN
+            },
+        ),
+        (
+            481,
+            "",
+            Request {
+                method: "BYE",
+                to_tag: ";tag=whatever",
+                body: "",
+                ..PLAIN
+            },
+        ),
+        (
+            481,
+            "",
+            Request {
+                method: "UPDATE",
+                ..PLAIN
+            },
+        ),
+        (
+            481,
+            "",
+            Request {
+                method: "CANCEL",
+                body: "",
+                headers: "",
+                ..PLAIN
+            },
+        ),
+        (
+            483,
+            "",
+            Request {
+                headers: "Max-Forwards: 0\r\nContent-Type: application/sdp\r\n",
+                ..PLAIN
+            },
+        ),
+        (
+            488,
+            "",
+            Request {
+                body: VIDEO,
+                ..PLAIN
+            },
+        ),
+        (
+            400,
+            "",
+            Request {
+                body: "nonsense",
+                ..PLAIN
+            },
+        ),
+    ];
+    for (status, says, request) in table {
+        let mut switch = switch(10);
+        let sent = send(&mut switch, request);
+        let what = format!("{} {} {:?}", request.method, request.user, request.headers);
+        assert_eq!(sent.len(), 1, "{what} gives {sent:?}");
+        assert!(
+            sent[0].starts_with(&format!("SIP/2.0 {status} ")),
+            "{what} gives {}",
+            sent[0]
+        );
+        assert!(sent[0].contains(says), "{what} gives {}", sent[0]);
+        assert_eq!(switch.live_calls(), 0, "{what} leaves a call");
+        assert_eq!(
+            switch.live_references(),
+            0,
+            "{what} leaves something behind"
+        );
+        assert!(switch.poll_fact().is_none(), "{what} tells a fact");
+    }
+}
+
+#[test]
+fn a_good_invite_is_none_of_these() {
+    let mut switch = switch(10);
+    let sent = send(&mut switch, &PLAIN);
+    assert!(sent[0].starts_with("SIP/2.0 100 "), "{sent:?}");
+    assert!(
+        sent[1].starts_with(&format!("INVITE sip:{B}@192.0.2.1 SIP/2.0")),
+        "{sent:?}"
+    );
+    assert_eq!(switch.live_calls(), 1);
+}
+
+#[test]
+fn overload_and_drain_answer_503_with_retry_after() {
+    let mut full = switch(0);
+    let mut draining = switch(10);
+    draining.drain();
+    for switch in [&mut full, &mut draining] {
+        let sent = send(switch, &PLAIN);
+        assert!(
+            sent[0].starts_with("SIP/2.0 503 ") && sent[0].contains("Retry-After: "),
+            "{sent:?}"
+        );
+    }
+}
+
+#[test]
+fn options_is_answered_with_what_we_can() {
+    let mut switch = switch(10);
+    let sent = send(
+        &mut switch,
+        &Request {
+            method: "OPTIONS",
+            body: "",
+            headers: "",
+            ..PLAIN
+        },
+    );
+    assert!(
+        sent[0].starts_with("SIP/2.0 200 ") && sent[0].contains("Allow: INVITE"),
+        "{sent:?}"
+    );
+}
