@@ -1,5 +1,7 @@
 //! Rules of the house that a compiler does not check.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,7 +64,11 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
 /// The lines of a file that are neither comment nor test: tests stand last in a file.
 fn code(path: &Path) -> Vec<(usize, String)> {
     let is_test = |name: &str| name == "tests.rs" || name.ends_with("_loom.rs");
-    if path.file_name().and_then(|n| n.to_str()).is_some_and(is_test) {
+    if path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .is_some_and(is_test)
+    {
         return Vec::new();
     }
     let text = std::fs::read_to_string(path).unwrap();

@@ -1,5 +1,7 @@
 //! What is answered to requests that cannot become a call, or do not belong to one: one table.
 
+#![allow(clippy::unwrap_used)] // A test that cannot go on fails.
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
