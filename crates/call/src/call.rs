@@ -47,6 +47,8 @@ pub(crate) struct Deadlines {
     pub warn: Option<Instant>,
     /// `maxDuration` is reached.
     pub cut: Option<Instant>,
+    /// An offer passed on to the other side has not been answered.
+    pub exchange: Option<Instant>,
     /// The record goes out without what the media side still owes.
     pub record: Option<Instant>,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Call {
     pub story: Story,
     pub sound: Sound,
     pub exchange: Option<Exchange>,
+    /// Offers of our own made so far (module `settle`).
+    pub settles: u8,
     pub deadlines: Deadlines,
     /// The callee has answered, but our answer to the caller waits for a PRACK (RFC 3262 §3).
     pub answer_owed: bool,
@@ -89,7 +93,7 @@ impl Call {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         let d = &self.deadlines;
-        let own = [d.answer, d.warn, d.cut, d.record];
+        let own = [d.answer, d.warn, d.cut, d.exchange, d.record];
         let legs = [
             self.a.next_deadline(),
             self.b.as_ref().and_then(Leg::next_deadline),
@@ -102,13 +106,21 @@ impl Call {
         let now = ctx.now.mono;
         let due = |at: &mut Option<Instant>| at.is_some_and(|t| t <= now) && at.take().is_some();
         if due(&mut self.deadlines.answer) {
-            self.end(ctx, Ending::AnswerTimeout);
+            let ending = match self.phase {
+                // However long the prompt is, a caller who never lets go is let go.
+                Phase::Refusing(ending) => ending,
+                _ => Ending::AnswerTimeout,
+            };
+            self.end(ctx, ending);
         }
         if due(&mut self.deadlines.cut) {
             self.end(ctx, Ending::MaxDuration);
         }
         if due(&mut self.deadlines.warn) {
             self.warn(ctx);
+        }
+        if due(&mut self.deadlines.exchange) {
+            self.exchange_expired(ctx);
         }
         if due(&mut self.deadlines.record) {
             self.record_without_media(ctx);
@@ -123,16 +135,15 @@ impl Call {
                 self.lost(ctx, side);
             }
         }
-        let Some(reliable) = &mut self.a.reliable else {
-            return;
-        };
-        match (reliable.tick(ctx.now.mono), &self.a.state) {
-            (reliable::Tick::Resend, State::Invited { tx, .. }) => {
+        let tick = self.a.reliable.as_mut().map(|r| r.tick(ctx.now.mono));
+        match (tick, &self.a.state) {
+            (Some(reliable::Tick::Resend), State::Invited { tx, .. }) => {
                 ctx.core.endpoint.resend(ctx.now.mono, *tx);
             }
-            (reliable::Tick::GiveUp, _) => self.lost(ctx, Side::A),
+            (Some(reliable::Tick::GiveUp), _) => self.lost(ctx, Side::A),
             _ => {}
         }
+        self.settle(ctx);
     }
 
     /// The peer of a leg has stopped responding.
@@ -168,13 +179,17 @@ impl Call {
             Method::Bye => self.bye_response(ctx, side, tx, message),
             _ => {}
         }
+        self.settle(ctx);
     }
 
     fn is_initial_invite(&self, tx: ClientTx, message: &Message) -> bool {
         match self.b.as_ref().map(|b| &b.state) {
             Some(State::Calling { tx: calling, .. }) => *calling == tx,
-            // Repeats and forks after the answer: the initial INVITE is the only one numbered 1.
-            Some(_) => message.cseq().seq == 1,
+            // Repeats and forks after the answer: the CSeq number tells it from re-INVITEs.
+            Some(_) => self
+                .b
+                .as_ref()
+                .is_some_and(|b| b.invite_cseq == message.cseq().seq),
             None => false,
         }
     }

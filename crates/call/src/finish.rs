@@ -40,6 +40,10 @@ impl Call {
         if let Some(reliable) = &mut leg.reliable {
             reliable.stop();
         }
+        if let Some(offering) = &leg.offering {
+            // An INVITE that only got provisional answers would wait for ever.
+            ctx.core.endpoint.cancel(ctx.now.mono, offering.tx);
+        }
         match leg.state {
             State::Invited { tx, .. } => {
                 let mut response = leg

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axbridge_media::Negotiated;
-use axbridge_media::Side;
 use axbridge_media::sdp::{self, LocalMedia, SessionDescription};
+use axbridge_media::{Direction, Negotiated};
 use axbridge_sip::{
     ClientTx, Dialog, Hop, Message, Method, Name, RequestBuilder, ResponseBuilder, ServerTx,
 };
@@ -45,28 +44,34 @@ pub(crate) struct Fork {
 /// Early dialogs kept for one INVITE; further ones are ignored.
 pub(crate) const FORKS_MAX: usize = 8;
 
+/// ACKs kept for repeats: of the INVITE, of its surplus forks, of re-INVITEs.
+const ACKS_MAX: usize = 16;
+
 /// A 2xx of ours to an INVITE that has not been acknowledged (RFC 3261 §13.3.1.4).
 pub(crate) struct Unacked {
     pub tx: ServerTx,
     pub cseq: u32,
+    /// It made the dialog.
+    initial: bool,
     resend_at: Instant,
     interval: Duration,
     give_up_at: Instant,
 }
 
 /// An ACK of ours, kept to be repeated with each repeat of the 2xx.
-pub(crate) struct SentAck {
-    pub cseq: u32,
-    pub remote_tag: Box<[u8]>,
-    pub hop: Hop,
-    pub bytes: Bytes,
+struct SentAck {
+    cseq: u32,
+    remote_tag: Box<[u8]>,
+    hop: Hop,
+    bytes: Bytes,
 }
 
 /// An offer of ours in a re-INVITE or UPDATE that waits for its answer.
 pub(crate) struct Offering {
     pub tx: ClientTx,
     pub cseq: u32,
-    pub method: Method,
+    /// Nobody on the other leg asked for it: we bring the legs into line ourselves (module `settle`).
+    pub settling: bool,
 }
 
 /// What a peer says it can do.
@@ -94,6 +99,8 @@ pub(crate) struct Leg {
     pub call_id: Box<[u8]>,
     pub contact: String,
     pub state: State,
+    /// CSeq number of the INVITE that made the dialog.
+    pub invite_cseq: u32,
     /// Confirmed, or on the caller's side early.
     pub dialog: Option<Dialog>,
     pub abilities: Abilities,
@@ -105,8 +112,17 @@ pub(crate) struct Leg {
     pub offered: Option<SessionDescription>,
     /// Their description in force: the last offer that we answered, or the last answer that we took.
     pub theirs: Option<SessionDescription>,
+    /// The direction that they want for themselves. An answer does not say it all: who is offered `sendonly` can
+    /// only answer `recvonly`, whatever it wants.
+    pub wants: Direction,
     /// Our last offer, to read its answer by.
     pub our_offer: Option<sdp::Offered>,
+    /// The direction in it.
+    pub our_direction: Direction,
+    /// What this leg has settled does not fit the other leg: it is to be offered anew.
+    pub stale: bool,
+    /// Such an offer met another one (491): not again before this moment.
+    pub settle_at: Option<Instant>,
     /// We sent an offer in a 2xx; the answer comes in the ACK.
     pub answer_in_ack: bool,
     /// We sent an offer in a reliable provisional response; the answer comes in its PRACK.
@@ -127,7 +143,7 @@ pub(crate) struct Leg {
     pub reliable: Option<reliable::Sender>,
     pub unacked: Option<Unacked>,
     pub bye_after_ack: Option<u8>,
-    pub ack: Option<SentAck>,
+    acks: SmallVec<[SentAck; 1]>,
 }
 
 impl Leg {
@@ -147,6 +163,10 @@ impl Leg {
             tag,
             call_id: call_id.into(),
             contact,
+            invite_cseq: match state {
+                State::Invited { cseq, .. } => cseq,
+                _ => 1,
+            },
             state,
             dialog: None,
             abilities: Abilities::default(),
@@ -154,7 +174,11 @@ impl Leg {
             negotiated: None,
             offered: None,
             theirs: None,
+            wants: Direction::SendRecv,
             our_offer: None,
+            our_direction: Direction::SendRecv,
+            stale: false,
+            settle_at: None,
             answer_in_ack: false,
             answer_in_prack: false,
             answer_settled: false,
@@ -166,7 +190,7 @@ impl Leg {
             reliable: None,
             unacked: None,
             bye_after_ack: None,
-            ack: None,
+            acks: SmallVec::new(),
         }
     }
 
@@ -174,13 +198,38 @@ impl Leg {
         matches!(self.state, State::Gone)
     }
 
+    /// Nothing is open in its dialog: what it has negotiated stands.
+    pub fn is_settled(&self) -> bool {
+        self.is_up()
+            && self.unacked.is_none()
+            && self.offered.is_none()
+            && self.offering.is_none()
+            && !self.answer_in_ack
+    }
+
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up)
+    }
+
+    /// Over, or about to be: nothing but a BYE means anything any more.
+    pub fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Gone | State::Leaving { .. }) || self.bye_after_ack.is_some()
     }
 
     /// True while the peer has made no offer and we have made none either.
     pub fn must_offer_first(&self) -> bool {
         self.offered.is_none() && self.negotiated.is_none() && self.our_offer.is_none()
+    }
+
+    /// The dialog that a message belongs to: the leg's own, or an early one of our INVITE.
+    pub fn dialog_of(&mut self, message: &Message) -> Option<&mut Dialog> {
+        let own = self.dialog.as_mut().filter(|d| d.is_for(message));
+        own.or_else(|| {
+            self.forks
+                .iter_mut()
+                .map(|f| &mut f.dialog)
+                .find(|d| d.is_for(message))
+        })
     }
 
     /// A response of this leg that belongs to its dialog.
@@ -211,6 +260,7 @@ impl Leg {
         self.unacked = Some(Unacked {
             tx,
             cseq,
+            initial: matches!(self.state, State::Invited { .. }),
             resend_at: now + t1,
             interval: t1,
             give_up_at: now + 64 * t1,
@@ -226,18 +276,40 @@ impl Leg {
         hit
     }
 
-    /// Acknowledges a 2xx of theirs in `dialog`, and keeps the ACK for its repeats.
+    /// Acknowledges a 2xx of theirs, and keeps the ACK for its repeats.
     pub fn send_ack(&mut self, ctx: &mut Ctx<'_>, cseq: u32) {
-        let Some(dialog) = &self.dialog else { return };
+        if let Some(dialog) = self.dialog.take() {
+            self.send_ack_in(ctx, &dialog, cseq);
+            self.dialog = Some(dialog);
+        }
+    }
+
+    /// The same in a dialog that is not (or not yet) the leg's own.
+    pub fn send_ack_in(&mut self, ctx: &mut Ctx<'_>, dialog: &Dialog, cseq: u32) {
         let hop = dialog.hop();
         let remote_tag = dialog.id().remote_tag.as_ref().into();
         let bytes = ctx.core.endpoint.send_ack(hop, dialog.ack(cseq));
-        self.ack = Some(SentAck {
+        if self.acks.len() == ACKS_MAX {
+            self.acks.remove(0);
+        }
+        self.acks.push(SentAck {
             cseq,
             remote_tag,
             hop,
             bytes,
         });
+    }
+
+    /// A 2xx that was acknowledged before has come again: so does its ACK. False when it is a new one.
+    pub fn repeat_ack(&self, ctx: &mut Ctx<'_>, message: &Message) -> bool {
+        let tag = message.to().tag().unwrap_or_default();
+        let cseq = message.cseq().seq;
+        let sent = |a: &&SentAck| a.cseq == cseq && a.remote_tag.as_ref() == tag;
+        let Some(ack) = self.acks.iter().find(sent) else {
+            return false;
+        };
+        ctx.core.endpoint.send(ack.hop, ack.bytes.clone());
+        true
     }
 
     /// Sends a request inside the dialog.
@@ -253,18 +325,36 @@ impl Leg {
         Some(ctx.core.request(ctx.now, self.key, hop, request))
     }
 
-    /// Ends a confirmed dialog; while our 2xx is unacknowledged the BYE waits for the ACK (RFC 3261 §15).
+    /// Ends a confirmed dialog; while the 2xx that made it is unacknowledged the BYE waits for the ACK (RFC
+    /// 3261 §15).
     pub fn bye(&mut self, ctx: &mut Ctx<'_>, cause: u8) {
-        if self.unacked.is_some() && self.peer_is_caller() {
+        if self.unacked.as_ref().is_some_and(|u| u.initial) {
             self.bye_after_ack = Some(cause);
             return;
         }
         self.bye_now(ctx, cause);
     }
 
-    /// The peer began this dialog and must have acknowledged our 2xx before we may leave.
-    fn peer_is_caller(&self) -> bool {
-        self.key.side == Side::A
+    /// Takes note of what the peer said in an offer, or in an answer to ours.
+    pub fn heard(&mut self, description: SessionDescription, is_answer: bool) {
+        let said = description.audio().map_or(self.wants, |s| s.direction);
+        self.wants = if is_answer {
+            let (could, before) = (self.our_direction, self.wants);
+            let sends = if could.receives() {
+                said.sends()
+            } else {
+                before.sends()
+            };
+            let receives = if could.sends() {
+                said.receives()
+            } else {
+                before.receives()
+            };
+            Direction::of(sends, receives)
+        } else {
+            said
+        };
+        self.theirs = Some(description);
     }
 
     pub fn bye_now(&mut self, ctx: &mut Ctx<'_>, cause: u8) {
@@ -278,12 +368,13 @@ impl Leg {
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {
+        let settle = self.settle_at.filter(|_| self.is_up());
         let unacked = self.unacked.as_ref().map(|u| u.resend_at.min(u.give_up_at));
         let reliable = self
             .reliable
             .as_ref()
             .and_then(reliable::Sender::next_deadline);
-        unacked.into_iter().chain(reliable).min()
+        unacked.into_iter().chain(reliable).chain(settle).min()
     }
 
     /// Repeats the 2xx when it is due. True when the peer has not acknowledged it in 64*T1.

@@ -25,6 +25,7 @@ mod plane;
 mod progress;
 mod reliable;
 mod requests;
+mod settle;
 mod setup;
 mod sound;
 mod story;

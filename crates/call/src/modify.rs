@@ -1,6 +1,8 @@
 //! Offers inside a dialog: re-INVITE and UPDATE (RFC 3261 §14, RFC 3311). What concerns only our own leg is
 //! answered at once; hold, resume and a change of codec are first agreed with the other side.
 
+use std::time::Duration;
+
 use axbridge_media::Side;
 use axbridge_media::sdp::SessionDescription;
 use axbridge_sip::{ClientTx, Message, Method, Name, ServerTx};
@@ -9,8 +11,9 @@ use bytes::Bytes;
 use crate::call::{Call, Phase};
 use crate::compose;
 use crate::core::Ctx;
-use crate::leg::{Leg, Offering, State};
-use crate::offer;
+use crate::leg::{Offering, State};
+use crate::offer::{self, Heard};
+use crate::outcome::Ending;
 
 /// An offer of one leg that waits for the other leg's answer.
 pub(crate) struct Exchange {
@@ -21,17 +24,18 @@ pub(crate) struct Exchange {
     pub method: Method,
 }
 
+/// An UPDATE must be answered promptly (RFC 3311 §5.2), long before its sender gives up at 64*T1.
+const UPDATE_WAIT: Duration = Duration::from_secs(8);
+/// A re-INVITE may take as long as any transaction.
+const REINVITE_WAIT: Duration = Duration::from_secs(32);
+
 impl Call {
     /// A re-INVITE.
     pub fn reinvite(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let Some(leg) = self.leg(side) else { return };
-        let status = match leg.state {
-            State::Up if leg.offering.is_some() || leg.answer_in_ack => Some(491),
-            State::Up => None,
-            _ => Some(491),
-        };
-        if let Some(status) = status {
-            return leg.respond(ctx, tx, leg.plain(status));
+        let glare = !leg.is_up() || leg.offering.is_some() || leg.answer_in_ack;
+        if glare {
+            return leg.respond(ctx, tx, leg.plain(491));
         }
         if self.exchange.is_some() {
             return self.busy_exchanging(ctx, side, tx);
@@ -46,11 +50,14 @@ impl Call {
     pub fn update(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let Some(leg) = self.leg(side) else { return };
         if message.body().is_empty() {
+            if let Some(dialog) = leg.dialog_of(message) {
+                dialog.refresh_target(message);
+            }
             return leg.respond(ctx, tx, leg.response(200));
         }
         let our_offer_is_open = leg.offering.is_some()
             || leg.answer_in_ack
-            || leg.answer_in_prack
+            || (leg.answer_in_prack && leg.negotiated.is_none())
             || (matches!(leg.state, State::Calling { .. }) && leg.negotiated.is_none());
         if our_offer_is_open {
             return leg.respond(ctx, tx, leg.plain(491));
@@ -62,8 +69,7 @@ impl Call {
         self.offer_received(ctx, side, tx, message);
     }
 
-    /// An offer is being answered already: try again in a moment (RFC 3261 §14.2, RFC 3311 §5.2). Where the
-    /// open offer goes to this very leg it is glare.
+    /// An offer is being answered already: try again in a moment (RFC 3261 §14.2, RFC 3311 §5.2).
     fn busy_exchanging(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx) {
         let retry_after = (ctx.core.ids.number() % 10).to_string();
         let Some(leg) = self.leg(side) else { return };
@@ -77,7 +83,9 @@ impl Call {
     /// A re-INVITE without an offer: ours goes into the 2xx, the answer comes in the ACK.
     fn offer_in_2xx(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let policy = self.narrow();
-        let heard = self.leg(side.other()).and_then(|l| l.theirs.clone());
+        let heard = self
+            .leg(side.other())
+            .and_then(|other| Heard::standing(other));
         let Some(leg) = self.leg(side) else { return };
         let body = match &heard {
             Some(heard) => offer::passing_on(leg, heard, policy),
@@ -87,7 +95,7 @@ impl Call {
             return leg.respond(ctx, tx, leg.plain(500));
         };
         leg.answer_in_ack = true;
-        if let Some(dialog) = &mut leg.dialog {
+        if let Some(dialog) = leg.dialog_of(message) {
             dialog.refresh_target(message);
         }
         let response = leg.response(200).body(compose::SDP, body);
@@ -102,29 +110,30 @@ impl Call {
         else {
             return leg.respond(ctx, tx, leg.plain(488));
         };
-        if let Some(dialog) = &mut leg.dialog {
+        if let Some(dialog) = leg.dialog_of(message) {
             dialog.refresh_target(message);
         }
-        let direction = |d: Option<&SessionDescription>| {
-            d.and_then(SessionDescription::audio).map(|s| s.direction)
-        };
-        let turned = direction(leg.theirs.as_ref()) != direction(Some(&offered));
+        let turned = offered.audio().is_some_and(|s| s.direction != leg.wants);
         leg.offered = Some(offered);
-        let (method, cseq) = (message.cseq_method().clone(), message.cseq().seq);
+        let exchange = Exchange {
+            from: side,
+            tx,
+            cseq: message.cseq().seq,
+            method: message.cseq_method().clone(),
+        };
         let talking = matches!(self.phase, Phase::Talking);
-        let other_is_up = self.leg(side.other()).is_some_and(|l| l.is_up());
-        if talking && other_is_up && (turned || !self.can_answer_alone(side)) {
-            return self.pass_on(
-                ctx,
-                Exchange {
-                    from: side,
-                    tx,
-                    cseq,
-                    method,
-                },
-            );
+        if talking && (turned || !self.can_answer_alone(side)) {
+            return self.pass_on(ctx, exchange);
         }
-        self.answer_offer(ctx, side, tx, cseq, &method);
+        let answered = self.answer_offer(ctx, &exchange);
+        self.early_answer_of_fork(side, message);
+        if answered
+            && turned
+            && let Some(other) = self.leg(side.other())
+        {
+            // It cannot be told before the answer, but then.
+            other.stale = true;
+        }
     }
 
     /// True when the codec that the other leg uses can go on being used.
@@ -136,41 +145,55 @@ impl Call {
         other.is_none_or(|o| stream.codecs.iter().any(|c| c.codec.bridges_to(&o.codec)))
     }
 
-    /// Answers the open offer of a leg to fit what the other leg has settled.
-    fn answer_offer(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        side: Side,
-        tx: ServerTx,
-        cseq: u32,
-        method: &Method,
-    ) {
+    /// Answers the open offer of a leg to fit what the other leg has settled. False when that cannot be.
+    fn answer_offer(&mut self, ctx: &mut Ctx<'_>, exchange: &Exchange) -> bool {
+        let side = exchange.from;
         let other = self.leg(side.other()).and_then(|l| l.negotiated.clone());
-        let Some(leg) = self.leg(side) else { return };
+        let Some(leg) = self.leg(side) else {
+            return false;
+        };
         let body = match &other {
             Some(other) => offer::answer_as(leg, other),
             None => offer::answer_spoken(leg),
         };
         let Ok(body) = body else {
             leg.offered = None;
-            return leg.respond(ctx, tx, leg.plain(488));
+            leg.respond(ctx, exchange.tx, leg.plain(488));
+            return false;
         };
         let response = leg.response(200).body(compose::SDP, body.clone());
-        if *method == Method::Invite {
-            leg.accept(ctx, tx, cseq, response);
+        if exchange.method == Method::Invite {
+            leg.accept(ctx, exchange.tx, exchange.cseq, response);
         } else {
             leg.early_body = leg.early_body.take().map(|_| body);
-            leg.respond(ctx, tx, response);
+            leg.respond(ctx, exchange.tx, response);
         }
         self.connect_side(ctx, side);
+        true
+    }
+
+    /// An UPDATE in an early dialog of the callee: what it settled is what a 2xx of that dialog stands for.
+    fn early_answer_of_fork(&mut self, side: Side, message: &Message) {
+        let Some(leg) = self.leg(side) else { return };
+        let settled = leg.negotiated.clone().zip(leg.theirs.clone());
+        if let Some(fork) = leg.forks.iter_mut().find(|f| f.dialog.is_for(message)) {
+            fork.answer = settled;
+        }
     }
 
     /// Makes the other leg the same offer; its answer decides ours.
     fn pass_on(&mut self, ctx: &mut Ctx<'_>, exchange: Exchange) {
         let side = exchange.from;
         let heard = self.leg(side).and_then(|l| l.offered.clone());
-        let sent = heard.is_some_and(|heard| self.send_offer(ctx, side.other(), &heard));
+        let sent = heard.is_some_and(|description| {
+            self.send_offer(ctx, side.other(), &Heard::offer(description), false)
+        });
         if sent {
+            let wait = match exchange.method {
+                Method::Invite => REINVITE_WAIT,
+                _ => UPDATE_WAIT,
+            };
+            self.deadlines.exchange = Some(ctx.now.mono + wait);
             self.exchange = Some(exchange);
             return;
         }
@@ -179,16 +202,17 @@ impl Call {
     }
 
     /// Sends a re-INVITE with what the other leg has said. False when the leg cannot take one now.
-    fn send_offer(&mut self, ctx: &mut Ctx<'_>, side: Side, heard: &SessionDescription) -> bool {
+    pub fn send_offer(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        side: Side,
+        heard: &Heard,
+        settling: bool,
+    ) -> bool {
         let policy = self.narrow();
-        let Some(leg) = self.leg(side) else {
+        let Some(leg) = self.leg(side).filter(|l| l.is_settled()) else {
             return false;
         };
-        let free =
-            leg.is_up() && leg.offering.is_none() && leg.unacked.is_none() && leg.offered.is_none();
-        if !free {
-            return false;
-        }
         let Ok(body) = offer::passing_on(leg, heard, policy) else {
             return false;
         };
@@ -198,11 +222,8 @@ impl Call {
             return false;
         };
         let cseq = leg.dialog.as_ref().map_or(0, |d| d.local_seq());
-        leg.offering = Some(Offering {
-            tx,
-            cseq,
-            method: Method::Invite,
-        });
+        leg.stale = false;
+        leg.offering = Some(Offering { tx, cseq, settling });
         true
     }
 
@@ -219,6 +240,13 @@ impl Call {
         leg.respond(ctx, exchange.tx, response);
     }
 
+    /// The exchange that the answer of `side` decides.
+    fn exchange_for(&mut self, side: Side) -> Option<Exchange> {
+        let exchange = self.exchange.take_if(|e| e.from == side.other())?;
+        self.deadlines.exchange = None;
+        Some(exchange)
+    }
+
     /// The answer to an offer of ours inside the dialog.
     pub fn offering_response(
         &mut self,
@@ -229,74 +257,90 @@ impl Call {
     ) {
         let Some(leg) = self.leg(side) else { return };
         let status = message.status().unwrap_or(0);
+        let accepts = (200..300).contains(&status);
         let Some(offering) = leg.offering.take_if(|o| o.tx == tx && status >= 200) else {
-            return repeat_ack(ctx, leg, message);
+            if accepts {
+                leg.repeat_ack(ctx, message);
+            }
+            return;
         };
-        if !(200..300).contains(&status) {
-            return self.offer_refused(ctx, side, status);
+        if !accepts {
+            return self.offer_refused(ctx, side, &offering, status);
         }
         if let Some(dialog) = &mut leg.dialog {
             dialog.refresh_target(message);
         }
-        if offering.method == Method::Invite {
-            leg.send_ack(ctx, offering.cseq);
-        }
+        leg.send_ack(ctx, offering.cseq);
         let taken = offer::take_answer(leg, &message.body()).is_ok();
         if taken {
             self.connect_side(ctx, side);
         }
-        let Some(exchange) = self.exchange.take() else {
+        let Some(exchange) = self.exchange_for(side) else {
+            if offering.settling {
+                self.settled(side);
+            } else if let Some(leg) = self.leg(side) {
+                // Whoever asked for this has changed its mind.
+                leg.stale = true;
+            }
             return;
         };
-        if taken {
-            self.answer_offer(
-                ctx,
-                exchange.from,
-                exchange.tx,
-                exchange.cseq,
-                &exchange.method,
-            );
-        } else {
-            self.reject_offer(ctx, &exchange, 500);
+        if !taken {
+            return self.reject_offer(ctx, &exchange, 500);
+        }
+        if !self.answer_offer(ctx, &exchange)
+            && let Some(leg) = self.leg(side)
+        {
+            leg.stale = true;
         }
     }
 
     /// The other side would not have it: the one who asked is told so; what was agreed before stays.
-    fn offer_refused(&mut self, ctx: &mut Ctx<'_>, side: Side, status: u16) {
-        let exchange = self.exchange.take();
-        if let Some(exchange) = &exchange {
+    fn offer_refused(&mut self, ctx: &mut Ctx<'_>, side: Side, offering: &Offering, status: u16) {
+        if let Some(exchange) = self.exchange_for(side) {
             let told = match status {
                 491 => 491,
                 415 | 488 | 606 => 488,
                 408 | 481 => 481,
                 _ => 500,
             };
-            self.reject_offer(ctx, exchange, told);
+            self.reject_offer(ctx, &exchange, told);
         }
         // 408 and 481 mean that the dialog is gone (RFC 3261 §12.2.1.2).
         if matches!(status, 408 | 481) {
-            self.lost(ctx, side);
+            return self.lost(ctx, side);
+        }
+        if offering.settling {
+            self.not_settled(ctx, side, status);
         }
     }
 
     /// An offer of ours got no answer at all.
     pub fn offering_unanswered(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ClientTx) {
         let Some(leg) = self.leg(side) else { return };
-        if leg.offering.take_if(|o| o.tx == tx).is_some() {
-            self.offer_refused(ctx, side, 408);
+        if let Some(offering) = leg.offering.take_if(|o| o.tx == tx) {
+            self.offer_refused(ctx, side, &offering, 408);
+        }
+    }
+
+    /// The other side takes too long over an offer: whoever made it may try again.
+    pub fn exchange_expired(&mut self, ctx: &mut Ctx<'_>) {
+        if let Some(exchange) = self.exchange.take() {
+            self.withdraw_offer(ctx, &exchange, 500);
         }
     }
 
     /// Whoever sent a re-INVITE has changed its mind.
     pub fn cancel_offer(&mut self, ctx: &mut Ctx<'_>, tx: ServerTx) {
-        let Some(exchange) = self.exchange.take_if(|e| e.tx == tx) else {
-            return;
-        };
-        self.reject_offer(ctx, &exchange, 487);
-        if let Some(offering) = self
-            .leg(exchange.from.other())
-            .and_then(|l| l.offering.as_ref())
-        {
+        if let Some(exchange) = self.exchange.take_if(|e| e.tx == tx) {
+            self.withdraw_offer(ctx, &exchange, 487);
+        }
+    }
+
+    fn withdraw_offer(&mut self, ctx: &mut Ctx<'_>, exchange: &Exchange, status: u16) {
+        self.deadlines.exchange = None;
+        self.reject_offer(ctx, exchange, status);
+        let asked = self.leg(exchange.from.other());
+        if let Some(offering) = asked.and_then(|l| l.offering.as_ref()) {
             ctx.core.endpoint.cancel(ctx.now.mono, offering.tx);
         }
     }
@@ -311,23 +355,26 @@ impl Call {
         if let Some(cause) = leg.bye_after_ack.take() {
             return leg.bye_now(ctx, cause);
         }
-        if !std::mem::take(&mut leg.answer_in_ack) {
-            return;
+        if std::mem::take(&mut leg.answer_in_ack) {
+            self.answer_came_in_ack(ctx, side, &message.body());
         }
-        let direction = |l: &Leg| {
-            l.theirs
-                .as_ref()
-                .and_then(|d| d.audio())
-                .map(|s| s.direction)
-        };
-        let before = direction(leg);
-        if offer::take_answer(leg, &message.body()).is_err() {
-            return self.end(ctx, crate::outcome::Ending::NoCodec);
+        self.settle(ctx);
+    }
+
+    fn answer_came_in_ack(&mut self, ctx: &mut Ctx<'_>, side: Side, body: &[u8]) {
+        let Some(leg) = self.leg(side) else { return };
+        let wanted = leg.wants;
+        if offer::take_answer(leg, body).is_err() {
+            return self.end(ctx, Ending::NoCodec);
         }
-        let (turned, heard) = (direction(leg) != before, leg.theirs.clone());
+        let turned = leg.wants != wanted;
         self.connect_side(ctx, side);
-        if let (true, Some(heard)) = (turned && before.is_some(), heard) {
-            self.send_offer(ctx, side.other(), &heard);
+        let Some(chosen) = self.leg(side).and_then(|l| l.negotiated.clone()) else {
+            return;
+        };
+        if let Some(other) = self.leg(side.other()) {
+            let bridges = |n: &axbridge_media::Negotiated| n.codec.bridges_to(&chosen.codec);
+            other.stale |= turned || !other.negotiated.as_ref().is_none_or(bridges);
         }
     }
 }
@@ -341,16 +388,4 @@ fn fill_offer(
         .header(Name::Contact, contact)
         .header(Name::Allow, compose::ALLOW)
         .body(compose::SDP, body)
-}
-
-/// A 2xx that came again: its ACK was lost.
-fn repeat_ack(ctx: &mut Ctx<'_>, leg: &Leg, message: &Message) {
-    let is_2xx = message.status().is_some_and(|s| (200..300).contains(&s));
-    if let Some(ack) = leg
-        .ack
-        .as_ref()
-        .filter(|a| is_2xx && a.cseq == message.cseq().seq)
-    {
-        ctx.core.endpoint.send(ack.hop, ack.bytes.clone());
-    }
 }

@@ -1,10 +1,10 @@
 //! Offers and answers between the two legs: which session description a leg is sent, given what the other one
 //! has said. What may be written is decided in `axbridge_media::sdp`; here is only who is asked what.
 
-use axbridge_media::Negotiated;
 use axbridge_media::sdp::{
     self, AnswerSpec, NarrowPolicy, OfferSpec, SdpError, SessionDescription,
 };
+use axbridge_media::{Codec, Direction, Negotiated};
 use bytes::Bytes;
 
 use crate::leg::Leg;
@@ -36,20 +36,60 @@ pub(crate) fn to_caller(caller: &mut Leg, callee: Option<&Negotiated>) -> Result
     write(caller, &spec)
 }
 
+/// What a leg is offered of the other leg.
+pub(crate) struct Heard {
+    /// What the other leg's peer has said.
+    pub description: SessionDescription,
+    /// The direction that it wants.
+    pub wants: Direction,
+    /// It has settled on this codec: nothing else is of use.
+    pub settled: Option<Codec>,
+}
+
+impl Heard {
+    /// An offer that is to be answered by this leg's answer.
+    pub fn offer(description: SessionDescription) -> Heard {
+        let wants = description
+            .audio()
+            .map_or(Direction::SendRecv, |s| s.direction);
+        Heard {
+            description,
+            wants,
+            settled: None,
+        }
+    }
+
+    /// What stands on the other leg. None before it has said anything.
+    pub fn standing(other: &Leg) -> Option<Heard> {
+        Some(Heard {
+            description: other.theirs.clone()?,
+            wants: other.wants,
+            settled: other.negotiated.as_ref().map(|n| n.codec.clone()),
+        })
+    }
+}
+
 /// The offer of a re-INVITE or UPDATE: what the other leg says now.
 pub(crate) fn passing_on(
     leg: &mut Leg,
-    heard: &SessionDescription,
+    heard: &Heard,
     policy: NarrowPolicy,
 ) -> Result<Bytes, SdpError> {
-    let stream = heard.audio().ok_or(SdpError::MediaRejected)?;
-    write(leg, &OfferSpec::from_stream(stream, policy))
+    let stream = heard.description.audio().ok_or(SdpError::MediaRejected)?;
+    let mut spec = OfferSpec::from_stream(stream, policy);
+    spec.direction = heard.wants;
+    if let Some(settled) = &heard.settled {
+        spec.codecs.retain(|c| c.codec.bridges_to(settled));
+        spec.codecs = sdp::prefer(spec.codecs, settled);
+    }
+    write(leg, &spec)
 }
 
 fn write(leg: &mut Leg, spec: &OfferSpec) -> Result<Bytes, SdpError> {
     let local = leg.local.as_mut().ok_or(SdpError::MediaRejected)?;
     let (body, offered) = sdp::offer(local, spec)?;
     leg.our_offer = Some(offered);
+    leg.our_direction = spec.direction;
     Ok(body)
 }
 
@@ -74,7 +114,9 @@ fn answer(leg: &mut Leg, spec: &AnswerSpec) -> Result<Bytes, SdpError> {
     let local = leg.local.as_mut().ok_or(SdpError::MediaRejected)?;
     let (body, negotiated) = sdp::answer(local, offered, spec)?;
     leg.negotiated = Some(negotiated);
-    leg.theirs = leg.offered.take();
+    if let Some(offered) = leg.offered.take() {
+        leg.heard(offered, false);
+    }
     Ok(body)
 }
 
@@ -92,6 +134,6 @@ pub(crate) fn read_answer(
 pub(crate) fn take_answer(leg: &mut Leg, body: &[u8]) -> Result<(), SdpError> {
     let (negotiated, theirs) = read_answer(leg, body)?;
     leg.negotiated = Some(negotiated);
-    leg.theirs = Some(theirs);
+    leg.heard(theirs, true);
     Ok(())
 }

@@ -74,7 +74,7 @@ impl Call {
         fork.settled = rseq.is_some();
         fork.answer = Some((answer.clone(), theirs.clone()));
         leg.negotiated = Some(answer);
-        leg.theirs = Some(theirs);
+        leg.heard(theirs, true);
         Some(Heard { early_media: true })
     }
 
@@ -186,7 +186,6 @@ impl Call {
         };
         leg.dialog = Some(dialog);
         leg.abilities = Abilities::of(message);
-        leg.forks.clear();
         leg.state = State::Up;
         leg.send_ack(ctx, cseq);
         if cancelled || !matches!(self.phase, Phase::Calling) {
@@ -205,7 +204,7 @@ impl Call {
             return self.end(ctx, Ending::NoCodec);
         };
         leg.negotiated = Some(negotiated);
-        leg.theirs = Some(theirs);
+        leg.heard(theirs, true);
         self.answered(ctx);
     }
 
@@ -261,6 +260,19 @@ impl Call {
         self.a.accept(ctx, tx, cseq, response);
         self.a.state = State::Up;
         self.connect_side(ctx, Side::A);
+        self.promised_otherwise();
+    }
+
+    /// Another fork has answered than the one whose codec the caller was promised.
+    fn promised_otherwise(&mut self) {
+        let Some(promised) = self.a.negotiated.as_ref().map(|n| n.codec.clone()) else {
+            return;
+        };
+        if let Some(callee) = &mut self.b
+            && let Some(answered) = &callee.negotiated
+        {
+            callee.stale |= !answered.codec.bridges_to(&promised);
+        }
     }
 
     fn callee_refuses(&mut self, ctx: &mut Ctx<'_>, status: u16, message: &Message) {
@@ -335,24 +347,32 @@ fn accepted_again(ctx: &mut Ctx<'_>, leg: &mut Leg, message: &Message, hop: Hop)
     let Some(tag) = message.to().tag() else {
         return;
     };
-    let repeated = leg
-        .ack
-        .as_ref()
-        .filter(|a| a.cseq == message.cseq().seq && a.remote_tag.as_ref() == tag);
-    if let Some(ack) = repeated {
-        ctx.core.endpoint.send(ack.hop, ack.bytes.clone());
+    if leg.repeat_ack(ctx, message) {
         return;
     }
-    let same_dialog = leg
-        .dialog
-        .as_ref()
-        .is_some_and(|d| d.id().remote_tag.as_ref() == tag);
-    if !same_dialog {
-        end_surplus(ctx, leg.our_from.as_bytes(), message, hop);
+    let own = leg.dialog.as_ref().map(|d| d.id().remote_tag.as_ref());
+    if own == Some(tag) {
+        return;
+    }
+    // The CSeq numbers of its early dialog go on: PRACKs may have used some.
+    if let Some(mut dialog) = confirmed_dialog(leg, message, hop) {
+        leg.send_ack_in(ctx, &dialog, message.cseq().seq);
+        leave_surplus(ctx, &mut dialog);
     }
 }
 
-/// Acknowledges a 2xx that nobody wants and ends its dialog at once (RFC 3261 §13.2.2.4).
+/// The dialog of a further 2xx is ended at once (RFC 3261 §13.2.2.4).
+fn leave_surplus(ctx: &mut Ctx<'_>, dialog: &mut Dialog) {
+    let bye = dialog
+        .request(Method::Bye)
+        .header(Name::Reason, compose::q850_reason(16));
+    ctx.core.endpoint.request(ctx.now.mono, dialog.hop(), bye);
+}
+
+/// More requests than we send in an early dialog: PRACKs, one for each reliable response.
+const EARLY_REQUESTS_MAX: u32 = 1_000;
+
+/// Acknowledges a 2xx of a call that is forgotten, and ends its dialog.
 pub(crate) fn end_surplus(ctx: &mut Ctx<'_>, our_from: &[u8], message: &Message, hop: Hop) {
     let Ok(mut dialog) = Dialog::uac(our_from, message, hop) else {
         return;
@@ -360,8 +380,6 @@ pub(crate) fn end_surplus(ctx: &mut Ctx<'_>, our_from: &[u8], message: &Message,
     ctx.core
         .endpoint
         .send_ack(dialog.hop(), dialog.ack(message.cseq().seq));
-    let bye = dialog
-        .request(Method::Bye)
-        .header(Name::Reason, compose::q850_reason(16));
-    ctx.core.endpoint.request(ctx.now.mono, dialog.hop(), bye);
+    dialog.skip(EARLY_REQUESTS_MAX);
+    leave_surplus(ctx, &mut dialog);
 }

@@ -26,6 +26,7 @@ pub(crate) struct Sender {
     next_rseq: u32,
     pending: Option<Pending>,
     waiting: VecDeque<Waiting>,
+    stopped: bool,
 }
 
 /// What became of time passing.
@@ -47,13 +48,15 @@ impl Sender {
             next_rseq: first.clamp(1, 0x7fff_ffff),
             pending: None,
             waiting: VecDeque::new(),
+            stopped: false,
         }
     }
 
     /// Numbers a response for sending now, or keeps it until the one before is acknowledged.
     pub fn offer(&mut self, now: Instant, t1: Duration, next: Waiting) -> Option<ResponseBuilder> {
         if self.pending.is_some() {
-            if self.waiting.len() < WAITING_MAX {
+            // What carries a session description comes once and is never dropped.
+            if self.waiting.len() < WAITING_MAX || next.carries_sdp {
                 self.waiting.push_back(next);
             }
             return None;
@@ -98,18 +101,22 @@ impl Sender {
             || self.waiting.iter().any(|w| w.carries_sdp)
     }
 
-    /// A final response was sent: nothing more is repeated.
+    /// A final response was sent: nothing more is repeated, though the PRACK of the last one may still come.
     pub fn stop(&mut self) {
-        self.pending = None;
+        self.stopped = true;
         self.waiting.clear();
     }
 
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.pending.as_ref().map(|p| p.resend_at.min(p.give_up_at))
+        self.pending
+            .as_ref()
+            .filter(|_| !self.stopped)
+            .as_ref()
+            .map(|p| p.resend_at.min(p.give_up_at))
     }
 
     pub fn tick(&mut self, now: Instant) -> Tick {
-        let Some(p) = &mut self.pending else {
+        let Some(p) = self.pending.as_mut().filter(|_| !self.stopped) else {
             return Tick::Nothing;
         };
         if now >= p.give_up_at {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::call::{Call, Phase};
 use crate::compose;
 use crate::core::Ctx;
-use crate::leg::{Leg, State};
+use crate::leg::State;
 use crate::offer;
 use crate::outcome::Ending;
 
@@ -17,18 +17,26 @@ impl Call {
     /// dialog is checked here.
     pub fn request(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let Some(leg) = self.leg(side) else { return };
-        let Some(dialog) = dialog_of(leg, message) else {
+        let Some(dialog) = leg.dialog_of(message) else {
             return leg.respond(ctx, tx, leg.plain(481));
         };
-        if dialog.accept_cseq(message.cseq().seq).is_err() {
+        let in_order = dialog.accept_cseq(message.cseq().seq).is_ok();
+        // A PRACK says by RAck what it is for; refused because another request overtook it, it would never come again.
+        if !in_order && *message.cseq_method() != Method::Prack {
             return leg.respond(ctx, tx, leg.plain(500));
         }
         if let Some(response) = compose::refusal_by_header(&leg.trunk, message) {
             return leg.respond(ctx, tx, response.to_tag(&leg.tag.to_string()));
         }
+        let is_fork = !leg.dialog.as_ref().is_some_and(|d| d.is_for(message));
         match message.cseq_method() {
+            // A fork that lost: it is ended by us, or ends itself.
+            method if is_fork && !matches!(leg.state, State::Calling { .. }) => {
+                let status = if *method == Method::Bye { 200 } else { 481 };
+                leg.respond(ctx, tx, leg.plain(status));
+            }
             Method::Bye => self.bye_received(ctx, side, tx),
-            _ if leg.is_gone() || matches!(leg.state, State::Leaving { .. }) => {
+            _ if leg.is_leaving() => {
                 leg.respond(ctx, tx, leg.plain(481));
             }
             Method::Invite => self.reinvite(ctx, side, tx, message),
@@ -42,6 +50,7 @@ impl Call {
             ),
             _ => leg.respond(ctx, tx, leg.plain(405).header(Name::Allow, compose::ALLOW)),
         }
+        self.settle(ctx);
     }
 
     fn bye_received(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx) {
@@ -87,25 +96,31 @@ impl Call {
     /// PRACK (RFC 3262 §3): the next response may go, and the answer to the caller if it was held back.
     fn prack(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let Some(leg) = self.leg(side) else { return };
-        let invite = match leg.state {
-            State::Invited { tx, cseq } => Some((tx, cseq)),
-            _ => None,
-        };
         let acknowledged = message.rack().is_some_and(|rack| {
-            invite.is_some_and(|(_, cseq)| cseq == rack.cseq)
-                && leg
-                    .reliable
-                    .as_mut()
-                    .is_some_and(|r| r.acknowledged(rack.rseq))
+            let reliable = leg.reliable.as_mut();
+            rack.cseq == leg.invite_cseq && reliable.is_some_and(|r| r.acknowledged(rack.rseq))
         });
-        let (true, Some((invite, _))) = (acknowledged, invite) else {
+        if !acknowledged {
             return leg.respond(ctx, tx, leg.plain(481));
+        }
+        let State::Invited { tx: invite, .. } = leg.state else {
+            // Our final response overtook it.
+            return leg.respond(ctx, tx, leg.plain(200));
         };
-        let Some(response) = self.prack_answer(ctx, side, message) else {
-            return;
-        };
+        if leg.answer_in_prack && leg.negotiated.is_none() {
+            leg.respond(ctx, tx, leg.plain(200));
+            if offer::take_answer(leg, &message.body()).is_err() {
+                return self.end(ctx, Ending::NoCodec);
+            }
+            self.connect_side(ctx, side);
+            self.ring_back_if_silent(ctx);
+        } else {
+            let response = self.prack_answer(ctx, side, &message.body());
+            if let Some(leg) = self.leg(side) {
+                leg.respond(ctx, tx, response);
+            }
+        }
         let Some(leg) = self.leg(side) else { return };
-        leg.respond(ctx, tx, response);
         let waiting = leg.reliable.as_mut().and_then(|r| r.next_waiting());
         if let Some(next) = waiting {
             self.send_provisional(ctx, invite, next);
@@ -120,35 +135,37 @@ impl Call {
         }
     }
 
-    /// The 200 to a PRACK: it may have brought the answer to a late offer, or a new offer (RFC 3262 §5).
+    /// The 200 to a PRACK, which may have brought a new offer (RFC 3262 §5).
     fn prack_answer(
         &mut self,
         ctx: &mut Ctx<'_>,
         side: Side,
-        message: &Message,
-    ) -> Option<axbridge_sip::ResponseBuilder> {
-        let leg = self.leg(side)?;
-        let ok = leg.plain(200);
-        if message.body().is_empty() {
-            return Some(ok);
-        }
-        if leg.answer_in_prack && leg.negotiated.is_none() {
-            if offer::take_answer(leg, &message.body()).is_err() {
-                return Some(leg.plain(488));
-            }
-            self.connect_side(ctx, side);
-            return Some(ok);
-        }
-        let Ok(offered) = SessionDescription::parse(&message.body()) else {
-            return Some(leg.plain(488));
+        body: &[u8],
+    ) -> axbridge_sip::ResponseBuilder {
+        let other = self.leg(side.other()).and_then(|l| l.negotiated.clone());
+        let Some(leg) = self.leg(side) else {
+            return axbridge_sip::ResponseBuilder::new(481);
         };
-        leg.offered = Some(offered);
-        let Ok(body) = offer::answer_spoken(leg) else {
+        if body.is_empty() {
+            return leg.plain(200);
+        }
+        let offered = SessionDescription::parse(body).ok();
+        if leg.offered.is_some() || leg.negotiated.is_none() {
+            // Its first offer has no answer yet: there is no place for another.
+            return leg.plain(488);
+        }
+        leg.offered = offered;
+        let answer = match &other {
+            Some(other) => offer::answer_as(leg, other),
+            None => offer::answer_spoken(leg),
+        };
+        let Ok(answer) = answer else {
             leg.offered = None;
-            return Some(leg.plain(488));
+            return leg.plain(488);
         };
+        let response = leg.plain(200).body(compose::SDP, answer);
         self.connect_side(ctx, side);
-        Some(ok.body(compose::SDP, body))
+        response
     }
 
     /// INFO carries digits; they reach the other party as digits, written anew.
@@ -179,17 +196,6 @@ impl Call {
             });
         }
     }
-}
-
-/// The dialog that a request belongs to: the leg's own, or an early one of our INVITE.
-fn dialog_of<'a>(leg: &'a mut Leg, message: &Message) -> Option<&'a mut axbridge_sip::Dialog> {
-    let own = leg.dialog.as_mut().filter(|d| d.is_for(message));
-    own.or_else(|| {
-        leg.forks
-            .iter_mut()
-            .map(|f| &mut f.dialog)
-            .find(|d| d.is_for(message))
-    })
 }
 
 const DIGITS: &[u8] = b"0123456789*#ABCD";

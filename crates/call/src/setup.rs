@@ -81,6 +81,7 @@ impl Call {
             story,
             sound: Sound::new(key),
             exchange: None,
+            settles: 0,
             deadlines: Deadlines::default(),
             answer_owed: false,
             addresses: None,
@@ -254,7 +255,6 @@ impl Call {
             return self.end(ctx, ending);
         }
         self.phase = Phase::Refusing(ending);
-        // However long the prompt is, a caller who never lets go is let go.
         self.deadlines.answer =
             Some(ctx.now.mono + std::time::Duration::from_millis(app.answer_timeout_ms));
         self.sound.play(ctx, Side::A, prompt, Purpose::Refusal);

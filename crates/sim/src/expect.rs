@@ -1,8 +1,8 @@
 //! What has to come out of a call in which nothing races: read off its plan, independently of the code under test.
 
-use axbridge_call::{CallRecord, StoppedBy};
+use axbridge_call::{CallRecord, Prack, StoppedBy};
 
-use crate::plan::{Act, Bound, OnCancel, Step, Story};
+use crate::plan::{Act, Bound, OnCancel, OnReinvite, Party, Reliable, Step, Story};
 use crate::world::Pair;
 
 /// What has to come out.
@@ -114,7 +114,9 @@ fn called(story: &Story) -> Option<Expected> {
             status: Some(480),
         });
     }
-    if callee.party.vanishes.is_some() {
+    let refuses =
+        callee.party.reliable == Reliable::Required && story.b_trunk.prack == Prack::Never;
+    if callee.party.vanishes.is_some() || refuses {
         return None;
     }
     let finals: Vec<Step> = callee
@@ -127,16 +129,33 @@ fn called(story: &Story) -> Option<Expected> {
         .steps
         .iter()
         .any(|(_, s)| matches!(s, Step::Progress { status: 180, .. }));
+    if !speaks_g711(&story.caller.party) && story.caller.offers {
+        // A call that is recorded or speaks to the caller needs G.711; others do not.
+        return None;
+    }
     match finals[..] {
         [] => Some(Expected {
             state: 8035,
             status: Some(480),
         }),
         // Whether the 180 was heard before the refusal depends on the network.
-        [Step::Reject(status, None)] if !rings => refused(status),
+        [Step::Reject(status, None)] if !rings && in_time(story) => refused(status),
         [Step::Answer { .. }] => answered(story),
         _ => None,
     }
+}
+
+fn speaks_g711(party: &Party) -> bool {
+    party
+        .codecs
+        .iter()
+        .any(|c| matches!(c.name, "PCMA" | "PCMU"))
+}
+
+/// The callee decides long before its time is up.
+fn in_time(story: &Story) -> bool {
+    let late = story.rules.answer_timeout / 2;
+    story.callee.steps.iter().all(|(at, _)| *at < late)
 }
 
 /// The decisions of the project, written down a second time.
@@ -168,16 +187,11 @@ fn answered(story: &Story) -> Option<Expected> {
         .iter()
         .flat_map(|p| &p.talk)
         .any(|(_, a)| *a == Act::Vanish);
-    let g711 = |p: &crate::plan::Party| p.codecs.iter().any(|c| matches!(c.name, "PCMA" | "PCMU"));
-    if trouble || !parties.iter().all(|p| g711(p)) || story.caller.party.acks_lost > 3 {
+    let gone = |p: &Party| p.on_reinvite == OnReinvite::Refuse(481);
+    if trouble || !parties.iter().all(|p| speaks_g711(p)) || parties.iter().any(|p| gone(p)) {
         return None;
     }
-    if story
-        .callee
-        .steps
-        .iter()
-        .any(|(at, _)| *at > story.rules.answer_timeout / 2)
-    {
+    if story.caller.party.acks_lost > 3 || !in_time(story) {
         return None;
     }
     match (byes, story.rules.minutes) {

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -76,7 +77,7 @@ fn main() -> ExitCode {
 fn show(seed: u64, whole: bool) -> ExitCode {
     let world = replay(seed, true);
     for (index, pair) in world.pairs.iter().enumerate() {
-        println!("call {index}: {:#?}", pair.story);
+        println!("call {index}: {:?}\n", pair.story);
     }
     print!("{}", world.ladder.text(whole));
     for what in &world.breaks {
@@ -90,6 +91,9 @@ fn show(seed: u64, whole: bool) -> ExitCode {
 
 #[derive(Default)]
 struct Totals {
+    /// The seeds under way, and since when.
+    at_work: Mutex<HashMap<u64, Instant>>,
+    done: AtomicBool,
     next: AtomicU64,
     calls: AtomicU64,
     answered: AtomicU64,
@@ -104,9 +108,14 @@ fn many(wanted: &Wanted) -> ExitCode {
     let output = Mutex::new(());
     let start = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..wanted.threads {
-            scope.spawn(|| work(wanted, &totals, &output));
+        let workers: Vec<_> = (0..wanted.threads)
+            .map(|_| scope.spawn(|| work(wanted, &totals, &output)))
+            .collect();
+        scope.spawn(|| watch(&totals));
+        for worker in workers {
+            let _ = worker.join();
         }
+        totals.done.store(true, Ordering::Relaxed);
     });
     let took = start.elapsed().as_secs_f64();
     let [calls, answered, messages, broken] = [
@@ -129,6 +138,25 @@ fn many(wanted: &Wanted) -> ExitCode {
     }
 }
 
+/// A world that lives for so long is caught in a loop.
+const SECONDS_MAX: u64 = 60;
+
+fn watch(totals: &Totals) {
+    while !totals.done.load(Ordering::Relaxed) {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let Ok(at_work) = totals.at_work.lock() else {
+            return;
+        };
+        if let Some((seed, _)) = at_work
+            .iter()
+            .find(|(_, since)| since.elapsed().as_secs() > SECONDS_MAX)
+        {
+            println!("seed {seed}: does not end");
+            std::process::exit(1);
+        }
+    }
+}
+
 /// More breaks than this are not printed.
 const SHOWN_MAX: u64 = 5;
 
@@ -138,7 +166,14 @@ fn work(wanted: &Wanted, totals: &Totals, output: &Mutex<()>) {
             return;
         }
         let seed = totals.next.fetch_add(1, Ordering::Relaxed);
-        let world = match std::panic::catch_unwind(|| replay(seed, false)) {
+        if let Ok(mut at_work) = totals.at_work.lock() {
+            at_work.insert(seed, Instant::now());
+        }
+        let lived = std::panic::catch_unwind(|| replay(seed, false));
+        if let Ok(mut at_work) = totals.at_work.lock() {
+            at_work.remove(&seed);
+        }
+        let world = match lived {
             Ok(world) => world,
             Err(_) => {
                 totals.broken.fetch_add(1, Ordering::Relaxed);

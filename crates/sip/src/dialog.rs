@@ -233,6 +233,11 @@ impl Dialog {
         request
     }
 
+    /// Leaves out CSeq numbers: for a dialog in which requests were sent that are not known here any more.
+    pub fn skip(&mut self, numbers: u32) {
+        self.local_seq = self.local_seq.saturating_add(numbers) & 0x7fff_ffff;
+    }
+
     /// Takes the CSeq number of a request from the peer (any but ACK and CANCEL) if it is above the last one's.
     pub fn accept_cseq(&mut self, seq: u32) -> Result<(), OutOfOrder> {
         if let Some(last) = self.remote_seq.filter(|last| seq <= *last) {

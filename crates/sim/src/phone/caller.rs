@@ -26,6 +26,8 @@ pub(crate) struct Calling {
     /// An answer came in an unreliable response: the 2xx has to bring the same.
     preview: Option<Bytes>,
     early_begun: bool,
+    /// Nothing that we speak was offered; we said so.
+    refused: bool,
 }
 
 impl Calling {
@@ -41,6 +43,7 @@ impl Calling {
             settled: false,
             preview: None,
             early_begun: false,
+            refused: false,
         }
     }
 }
@@ -217,7 +220,7 @@ impl Phone {
         let offers = self.calling().plan.offers;
         let has_agreed = self.dialogs[index].media.agreed.is_some();
         if body.is_empty() {
-            if !offers && !has_agreed {
+            if !offers && !has_agreed && !self.calling().refused {
                 self.complain("no offer in the first reliable response to a late offer");
             }
             return None;
@@ -233,7 +236,12 @@ impl Phone {
             return None;
         }
         match media.answer(&body) {
-            Ok(answer) => answer,
+            Ok(Some(answer)) => Some(answer),
+            Ok(None) => {
+                let refusal = media.refusal();
+                self.calling().refused = true;
+                Some(refusal)
+            }
             Err(why) => {
                 self.complain(format!("offer in a 1xx: {why}"));
                 None
@@ -310,11 +318,16 @@ impl Phone {
         let body = message.body();
         let (settled, offers) = (self.calling().settled, self.calling().plan.offers);
         let preview = self.calling().preview.clone();
+        let refused = self.calling().refused;
         let updated = self.dialogs[index].cseq > 1;
         let media = &mut self.dialogs[index].media;
         if !offers && media.agreed.is_none() {
+            if refused {
+                return None;
+            }
             return match media.answer(&body) {
-                Ok(answer) => answer,
+                Ok(Some(answer)) => Some(answer),
+                Ok(None) => Some(media.refusal()),
                 Err(why) => {
                     self.complain(format!("offer in the 2xx to a late offer: {why}"));
                     None

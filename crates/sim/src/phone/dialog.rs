@@ -228,7 +228,9 @@ impl Media {
 
     pub fn offer(&mut self, codecs: &[Codec], wish: Flow, old_hold: bool) -> Bytes {
         let dtmf = self.own.dtmf;
-        self.offered = Some((codecs.to_vec(), wish));
+        // The address 0.0.0.0 says that nothing can be received, whatever the direction says.
+        let meant = if old_hold { Flow::Send } else { wish };
+        self.offered = Some((codecs.to_vec(), meant));
         Bytes::from(self.own.write(codecs, wish, dtmf, old_hold))
     }
 
@@ -284,6 +286,11 @@ impl Media {
         ))))
     }
 
+    /// An answer that refuses the stream: the offer holds nothing that we speak.
+    pub fn refusal(&mut self) -> Bytes {
+        Bytes::from(self.own.refuse())
+    }
+
     /// Reads a description of theirs and holds it to the rules of RFC 3264 §8.
     fn take(&mut self, body: &[u8]) -> Result<Theirs, String> {
         let theirs = sdp::read(body)?;
@@ -293,7 +300,9 @@ impl Media {
             }
             let same = before.rest == theirs.rest;
             let moved = theirs.version > before.version;
-            if same != (theirs.version == before.version) || (!same && !moved) {
+            // A text between the two may have been refused before it was read.
+            let stands = theirs.version == before.version;
+            if (stands && !same) || !(stands || moved) {
                 return Err(format!(
                     "o= version {} after {}, text {}changed",
                     theirs.version,

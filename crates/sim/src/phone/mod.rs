@@ -21,7 +21,7 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::plan::{Act, CalleePlan, CallerPlan, Party};
+use crate::plan::{Act, CalleePlan, CallerPlan, OnCancel, Party};
 pub(crate) use dialog::{Dialog, Life};
 pub use junk::Secrets;
 
@@ -259,7 +259,10 @@ impl Phone {
                 }
                 Event::ServerTimeout { .. } => {
                     // Our side never acknowledged a refusal: wrong, unless the network is to blame.
-                    self.complain("a refusal was never acknowledged");
+                    let late = matches!(&self.role, Role::Callee(c) if c.plan.on_cancel == OnCancel::Ignore);
+                    if !late {
+                        self.complain("a refusal was never acknowledged");
+                    }
                 }
                 Event::ServerTransportError { .. } => {}
             }

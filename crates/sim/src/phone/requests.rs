@@ -64,7 +64,7 @@ impl Phone {
         let was = dialog.life;
         let patience = Duration::from_secs(31);
         let unacknowledged =
-            dialog.acks.get(&1).is_none_or(|a| a.sent.is_none()) && now < dialog.touched + patience;
+            dialog.acks.values().all(|a| a.sent.is_none()) && now < dialog.touched + patience;
         let incoming = dialog.incoming.take();
         dialog.end(now);
         if let Some(incoming) = incoming {

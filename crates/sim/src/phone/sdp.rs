@@ -138,6 +138,17 @@ impl Own {
         }
     }
 
+    /// An answer with the stream refused.
+    pub fn refuse(&mut self) -> String {
+        self.version += 1;
+        self.last.clear();
+        let ip = self.address.ip();
+        format!(
+            "v=0\r\no={} {} {} IN IP4 {ip}\r\ns={}\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n",
+            self.origin, self.session, self.version, self.session_name
+        )
+    }
+
     /// Writes an offer or answer.
     pub fn write(
         &mut self,

@@ -68,7 +68,15 @@ impl Phone {
         let codecs = self.dialogs[index].media.codecs.clone();
         let wish = self.dialogs[index].media.wish;
         match act {
-            Act::Bye => self.hang_up(now, index),
+            Act::Bye => {
+                // Whoever hangs up leaves all of its forks.
+                let from = index;
+                for index in from..self.dialogs.len() {
+                    if index == from || self.dialogs[index].life == Life::Confirmed {
+                        self.hang_up(now, index);
+                    }
+                }
+            }
             Act::Vanish => self.vanish(),
             Act::Hold | Act::HoldCancelled(_) => self.offer(
                 now,
@@ -243,14 +251,17 @@ impl Phone {
         let status = message.status().unwrap_or(0);
         let dialog = &mut self.dialogs[index];
         if status >= 300 {
-            dialog.media.offered = None;
+            dialog.media.offered.take_if(|_| sent.offers);
             return self.offer_refused(now, index, sent, message);
         }
         dialog.take_target(message);
         let body = message.body();
         let result = match (sent.offers, &sent.method) {
             (true, _) => dialog.media.take_answer(&body).map(|()| None),
-            (false, Method::Invite) => dialog.media.answer(&body),
+            (false, Method::Invite) => dialog
+                .media
+                .answer(&body)
+                .map(|answer| Some(answer.unwrap_or_else(|| dialog.media.refusal()))),
             (false, _) => Ok(None),
         };
         if sent.act == Act::HoldOld {
@@ -338,8 +349,12 @@ impl Phone {
         });
         if let Some((index, place)) = found {
             let sent = self.dialogs[index].outgoing.swap_remove(place);
+            let over = self.dialogs[index].life == Life::Ended && sent.method == Method::Invite;
             self.dialogs[index].end(now);
-            self.complain(format!("{} was never answered", sent.method));
+            // A re-INVITE that met a BYE may lose its answer: nobody repeats a 2xx of a dialog that is over.
+            if !over {
+                self.complain(format!("{} was never answered", sent.method));
+            }
         }
     }
 }
