@@ -47,6 +47,8 @@ pub(crate) struct Deadlines {
     pub warn: Option<Instant>,
     /// `maxDuration` is reached.
     pub cut: Option<Instant>,
+    /// The parties are asked whether they are still there.
+    pub probe: Option<Instant>,
     /// An offer passed on to the other side has not been answered.
     pub exchange: Option<Instant>,
     /// The record goes out without what the media side still owes.
@@ -93,7 +95,7 @@ impl Call {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         let d = &self.deadlines;
-        let own = [d.answer, d.warn, d.cut, d.exchange, d.record];
+        let own = [d.answer, d.warn, d.cut, d.probe, d.exchange, d.record];
         let legs = [
             self.a.next_deadline(),
             self.b.as_ref().and_then(Leg::next_deadline),
@@ -118,6 +120,9 @@ impl Call {
         }
         if due(&mut self.deadlines.warn) {
             self.warn(ctx);
+        }
+        if due(&mut self.deadlines.probe) {
+            self.probe(ctx);
         }
         if due(&mut self.deadlines.exchange) {
             self.exchange_expired(ctx);
@@ -177,6 +182,10 @@ impl Call {
             }
             Method::Invite | Method::Update => self.offering_response(ctx, side, tx, message),
             Method::Bye => self.bye_response(ctx, side, tx, message),
+            // The peer does not know the dialog any more (RFC 3261 §12.2.1.2).
+            Method::Options | Method::Info if matches!(message.status(), Some(408 | 481)) => {
+                self.gone_without_a_word(ctx, side);
+            }
             _ => {}
         }
         self.settle(ctx);
@@ -214,6 +223,7 @@ impl Call {
                 self.end(ctx, ending);
             }
             State::Leaving { tx: bye } if bye == tx => leg.state = State::Gone,
+            _ if leg.probe == Some(tx) => self.gone_without_a_word(ctx, side),
             _ => self.offering_unanswered(ctx, side, tx),
         }
     }

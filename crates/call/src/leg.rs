@@ -135,6 +135,8 @@ pub(crate) struct Leg {
     pub last_progress: Option<u16>,
     /// Our offer that is still open.
     pub offering: Option<Offering>,
+    /// Our last question whether the peer is still there.
+    pub probe: Option<ClientTx>,
     /// Early dialogs of our INVITE.
     pub forks: SmallVec<[Fork; 1]>,
     /// Our From value, on legs that we open.
@@ -185,6 +187,7 @@ impl Leg {
             early_body: None,
             last_progress: None,
             offering: None,
+            probe: None,
             forks: SmallVec::new(),
             our_from: String::new(),
             reliable: None,
@@ -194,8 +197,10 @@ impl Leg {
         }
     }
 
+    /// Nothing is left to do. A 2xx is repeated even when a BYE has come or gone, or the peer's INVITE would
+    /// never be answered.
     pub fn is_gone(&self) -> bool {
-        matches!(self.state, State::Gone)
+        matches!(self.state, State::Gone) && self.unacked.is_none()
     }
 
     /// Nothing is open in its dialog: what it has negotiated stands.
@@ -359,7 +364,6 @@ impl Leg {
 
     pub fn bye_now(&mut self, ctx: &mut Ctx<'_>, cause: u8) {
         self.bye_after_ack = None;
-        self.unacked = None;
         let reason = compose::q850_reason(cause);
         self.state = match self.request(ctx, Method::Bye, |r| r.header(Name::Reason, reason)) {
             Some(tx) => State::Leaving { tx },

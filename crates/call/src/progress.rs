@@ -25,12 +25,12 @@ impl Call {
     }
 
     fn callee_progress(&mut self, ctx: &mut Ctx<'_>, status: u16, message: &Message, hop: Hop) {
-        if !matches!(self.phase, Phase::Calling) {
-            return;
-        }
         let Some(heard) = self.take_provisional(ctx, message, hop) else {
             return;
         };
+        if !matches!(self.phase, Phase::Calling) {
+            return;
+        }
         if heard.early_media {
             self.connect_side(ctx, Side::B);
         }
@@ -49,6 +49,7 @@ impl Call {
         message: &Message,
         hop: Hop,
     ) -> Option<Heard> {
+        let calling = matches!(self.phase, Phase::Calling);
         let leg = self.b.as_mut()?;
         let nothing = Some(Heard { early_media: false });
         let Some(index) = fork_of(leg, message, hop) else {
@@ -64,7 +65,7 @@ impl Call {
             let prack = fork.dialog.request(Method::Prack).header(Name::RAck, rack);
             ctx.core.request(ctx.now, leg.key, fork.dialog.hop(), prack);
         }
-        if fork.settled || !message.is_content_type(compose::SDP) {
+        if fork.settled || !calling || !message.is_content_type(compose::SDP) {
             return nothing;
         }
         let Ok((answer, theirs)) = offer::read_answer(leg, &message.body()) else {

@@ -18,7 +18,13 @@ impl Call {
     pub fn request(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let Some(leg) = self.leg(side) else { return };
         let Some(dialog) = leg.dialog_of(message) else {
-            return leg.respond(ctx, tx, leg.plain(481));
+            let bye = *message.cseq_method() == Method::Bye;
+            let response = match leg.state {
+                // It has overtaken the response that makes its dialog; next time that will be there.
+                State::Calling { .. } if !bye => leg.plain(500).header(Name::RetryAfter, "1"),
+                _ => leg.plain(481),
+            };
+            return leg.respond(ctx, tx, response);
         };
         let in_order = dialog.accept_cseq(message.cseq().seq).is_ok();
         // A PRACK says by RAck what it is for; refused because another request overtook it, it would never come again.
@@ -73,7 +79,6 @@ impl Call {
             && matches!(leg.state, State::Up | State::Leaving { .. })
         {
             leg.state = State::Gone;
-            leg.unacked = None;
             leg.bye_after_ack = None;
         }
         self.end(ctx, ending);

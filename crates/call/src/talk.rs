@@ -3,19 +3,42 @@
 use std::time::Duration;
 
 use axbridge_media::{Command, Layout, Side};
+use axbridge_sip::Method;
 
 use crate::call::{Call, Phase};
 use crate::core::Ctx;
 use crate::directory::RecordLayout;
 use crate::sound::{Purpose, Recording};
 
+/// How often the parties are asked whether they are still there. Silence of RTP tells it sooner, except on hold,
+/// where a party that is gone would otherwise keep a call for ever.
+const PROBE_EVERY: Duration = Duration::from_secs(300);
+
 impl Call {
+    /// Asks both parties for a sign of life.
+    pub fn probe(&mut self, ctx: &mut Ctx<'_>) {
+        self.deadlines.probe = Some(ctx.now.mono + PROBE_EVERY);
+        for side in [Side::A, Side::B] {
+            if let Some(leg) = self.leg(side).filter(|l| l.is_up()) {
+                leg.probe = leg.request(ctx, Method::Options, |r| r);
+            }
+        }
+    }
+
+    /// The peer has left its dialog without a BYE that we heard.
+    pub fn gone_without_a_word(&mut self, ctx: &mut Ctx<'_>, side: Side) {
+        if self.leg(side).is_some_and(|l| l.is_up()) {
+            self.lost(ctx, side);
+        }
+    }
+
     /// The callee has answered: time counts from here.
     pub fn talk_begins(&mut self, ctx: &mut Ctx<'_>) {
         if !matches!(self.phase, Phase::Talking) {
             return;
         }
         self.sound.command(ctx, Command::WatchMedia(true));
+        self.deadlines.probe = Some(ctx.now.mono + PROBE_EVERY);
         let Some(plan) = &self.plan else { return };
         let records = self.records(plan);
         let (minutes, warn_before_s) = (plan.policy.max_duration_min, plan.policy.warn_before_s);

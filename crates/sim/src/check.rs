@@ -131,7 +131,8 @@ fn deadline(pair: &Pair, wrong: &mut Vec<String>) {
             None => !phone.is_done() && !phone.vanished,
         };
         // A caller whose ACK is still missing gets its BYE after the ACK.
-        if late && !(side == Side::A && pair.story.caller.party.acks_lost > 0) {
+        let unacknowledged = pair.story.caller.party.acks_lost > 0 || phone.vanished;
+        if late && !(side == Side::A && unacknowledged) {
             wrong.push(format!(
                 "no BYE to {side:?} within a second of the deadline"
             ));

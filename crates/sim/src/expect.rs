@@ -106,6 +106,10 @@ fn cancelled(story: &Story) -> Option<Expected> {
 /// The callee decides: by its one final step.
 fn called(story: &Story) -> Option<Expected> {
     let callee = &story.callee;
+    if !speaks_g711(&story.caller.party) && story.caller.offers {
+        // A call that is recorded or speaks to the caller needs G.711; others do not.
+        return None;
+    }
     if callee.silent {
         // Nothing at all for 64*T1, unless the answer timeout is shorter.
         let long = story.rules.answer_timeout > std::time::Duration::from_secs(40);
@@ -129,10 +133,6 @@ fn called(story: &Story) -> Option<Expected> {
         .steps
         .iter()
         .any(|(_, s)| matches!(s, Step::Progress { status: 180, .. }));
-    if !speaks_g711(&story.caller.party) && story.caller.offers {
-        // A call that is recorded or speaks to the caller needs G.711; others do not.
-        return None;
-    }
     match finals[..] {
         [] => Some(Expected {
             state: 8035,

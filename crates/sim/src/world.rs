@@ -380,8 +380,8 @@ impl World {
         if phone.vanished || phone.is_done() || self.clock.elapsed() > Duration::from_secs(3600) {
             return;
         }
-        if phone.may_send_rtp() {
-            let packet = rtp_packet(side, sequence, phone.sends_ulaw());
+        if let Some(pt) = phone.sends_rtp() {
+            let packet = rtp_packet(side, sequence, pt);
             self.plane.receive(pair, side, phone.media, packet);
             self.after_plane();
         }
@@ -567,8 +567,8 @@ fn ssrc(side: Side) -> [u8; 4] {
     }
 }
 
-fn rtp_packet(side: Side, sequence: u16, ulaw: bool) -> Vec<u8> {
-    let mut packet = vec![0x80, if ulaw { 0 } else { 8 }];
+fn rtp_packet(side: Side, sequence: u16, pt: u8) -> Vec<u8> {
+    let mut packet = vec![0x80, pt];
     packet.extend(sequence.to_be_bytes());
     packet.extend((u32::from(sequence) * 4_000).to_be_bytes());
     packet.extend(ssrc(side));

@@ -195,6 +195,8 @@ impl Dialog {
 pub struct Agreed {
     /// Encoding name.
     pub codec: String,
+    /// The number that the other side wants it under.
+    pub pt: u8,
     /// Our direction.
     pub flow: Flow,
 }
@@ -253,6 +255,7 @@ impl Media {
         }
         self.agreed = Some(Agreed {
             codec: name.clone(),
+            pt: *pt,
             flow: theirs.flow.answered(wish),
         });
         self.wish = wish;
@@ -275,6 +278,7 @@ impl Media {
         let dtmf = theirs.dtmf.filter(|_| self.own.dtmf.is_some());
         self.agreed = Some(Agreed {
             codec: chosen.name.to_owned(),
+            pt: chosen.pt,
             flow,
         });
         self.theirs = Some(theirs);

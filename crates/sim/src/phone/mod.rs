@@ -325,13 +325,9 @@ impl Phone {
         live.media.agreed.as_ref()
     }
 
-    pub(crate) fn may_send_rtp(&self) -> bool {
-        self.agreed()
-            .is_some_and(|a| a.flow.sends() && matches!(a.codec.as_str(), "PCMA" | "PCMU"))
-    }
-
-    pub(crate) fn sends_ulaw(&self) -> bool {
-        self.agreed().is_some_and(|a| a.codec == "PCMU")
+    /// The payload type of the RTP that it sends now, if it may.
+    pub(crate) fn sends_rtp(&self) -> Option<u8> {
+        self.agreed().filter(|a| a.flow.sends()).map(|a| a.pt)
     }
 
     /// Since when nothing stands any more.

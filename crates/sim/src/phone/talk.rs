@@ -291,7 +291,7 @@ impl Phone {
             491 if self.is_caller() => self.random.random_range(2_100..4_000),
             491 => self.random.random_range(0..2_000),
             500 => 1_000,
-            408 | 481 => return self.hang_up(now, index),
+            408 | 481 => return self.after(now, Duration::ZERO, Timer::Talk(Act::Bye, 1)),
             _ => return,
         };
         let again = !matches!(sent.act, Act::HoldCancelled(_)) && sent.tries < TRIES_MAX;
