@@ -182,10 +182,7 @@ impl Call {
             }
             Method::Invite | Method::Update => self.offering_response(ctx, side, tx, message),
             Method::Bye => self.bye_response(ctx, side, tx, message),
-            // The peer does not know the dialog any more (RFC 3261 §12.2.1.2).
-            Method::Options | Method::Info if matches!(message.status(), Some(408 | 481)) => {
-                self.gone_without_a_word(ctx, side);
-            }
+            Method::Options | Method::Info => self.sign_of_life(ctx, side, message),
             _ => {}
         }
         self.settle(ctx);
@@ -223,7 +220,11 @@ impl Call {
                 self.end(ctx, ending);
             }
             State::Leaving { tx: bye } if bye == tx => leg.state = State::Gone,
-            _ if leg.probe == Some(tx) => self.gone_without_a_word(ctx, side),
+            _ if leg.probe == Some(tx) => {
+                if leg.is_up() {
+                    self.lost(ctx, side);
+                }
+            }
             _ => self.offering_unanswered(ctx, side, tx),
         }
     }

@@ -137,6 +137,8 @@ pub(crate) struct Leg {
     pub offering: Option<Offering>,
     /// Our last question whether the peer is still there.
     pub probe: Option<ClientTx>,
+    /// The peer has said that it does not know the dialog.
+    pub suspect: bool,
     /// Early dialogs of our INVITE.
     pub forks: SmallVec<[Fork; 1]>,
     /// Our From value, on legs that we open.
@@ -188,6 +190,7 @@ impl Leg {
             last_progress: None,
             offering: None,
             probe: None,
+            suspect: false,
             forks: SmallVec::new(),
             our_from: String::new(),
             reliable: None,

@@ -300,14 +300,14 @@ impl Call {
             let told = match status {
                 491 => 491,
                 415 | 488 | 606 => 488,
-                408 | 481 => 481,
                 _ => 500,
             };
             self.reject_offer(ctx, &exchange, told);
         }
-        // 408 and 481 mean that the dialog is gone (RFC 3261 §12.2.1.2).
-        if matches!(status, 408 | 481) {
-            return self.lost(ctx, side);
+        match status {
+            408 => return self.lost(ctx, side),
+            481 => return self.dialog_unknown(ctx, side),
+            _ => {}
         }
         if offering.settling {
             self.not_settled(ctx, side, status);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axbridge_media::{Command, Layout, Side};
-use axbridge_sip::Method;
+use axbridge_sip::{Message, Method};
 
 use crate::call::{Call, Phase};
 use crate::core::Ctx;
@@ -13,6 +13,8 @@ use crate::sound::{Purpose, Recording};
 /// How often the parties are asked whether they are still there. Silence of RTP tells it sooner, except on hold,
 /// where a party that is gone would otherwise keep a call for ever.
 const PROBE_EVERY: Duration = Duration::from_secs(300);
+/// A BYE that was lost comes again within this time.
+const PROBE_AGAIN: Duration = Duration::from_secs(8);
 
 impl Call {
     /// Asks both parties for a sign of life.
@@ -25,11 +27,34 @@ impl Call {
         }
     }
 
-    /// The peer has left its dialog without a BYE that we heard.
-    pub fn gone_without_a_word(&mut self, ctx: &mut Ctx<'_>, side: Side) {
-        if self.leg(side).is_some_and(|l| l.is_up()) {
-            self.lost(ctx, side);
+    /// A final response to a request of ours that changes nothing.
+    pub fn sign_of_life(&mut self, ctx: &mut Ctx<'_>, side: Side, message: &Message) {
+        match message.status().unwrap_or(0) {
+            0..200 => {}
+            481 => self.dialog_unknown(ctx, side),
+            408 => {
+                if self.leg(side).is_some_and(|l| l.is_up()) {
+                    self.lost(ctx, side);
+                }
+            }
+            _ => {
+                if let Some(leg) = self.leg(side) {
+                    leg.suspect = false;
+                }
+            }
         }
+    }
+
+    /// The peer does not know the dialog (RFC 3261 §12.2.1.2). Most likely it has just hung up and its BYE is still
+    /// on the way; so it is asked again before the call is given up.
+    pub fn dialog_unknown(&mut self, ctx: &mut Ctx<'_>, side: Side) {
+        let Some(leg) = self.leg(side).filter(|l| l.is_up()) else {
+            return;
+        };
+        if std::mem::replace(&mut leg.suspect, true) {
+            return self.lost(ctx, side);
+        }
+        self.deadlines.probe = Some(ctx.now.mono + PROBE_AGAIN);
     }
 
     /// The callee has answered: time counts from here.
