@@ -78,6 +78,7 @@ fn fill(table: &Table, bindings: u64) {
                 app: AppId(1),
                 status: NumberStatus::Normal,
                 trunk: TrunkId(1),
+                mode: axbridge_binding::RouteKind::Axb,
                 area: None,
             };
             table.set_number(x(binding), info);

@@ -6,16 +6,16 @@
 //!             2  callee 50 | kind 3 | call direction 2 | is A 1 | policy generation 8
 //!             3  expiry 42 | policy index 22
 //!             4  subscription, 5 too
-//! number      0  x 50 | status 2 | area, high 12
+//! number      0  x 50 | status 2 | mode 3 | area, high 9
 //!             1  application 32 | trunk 16 | area, low 16
 //! ```
 //! What a lookup needs stands within one word each. The words are read lazily, through [`Packed`].
 //! The key space leaves room for keys that are no caller: "anyone" and extensions of the kinds to come.
 
 use crate::bucket::Key;
+use crate::route::RouteKind;
 use crate::types::{
-    AppId, AreaCode, CallDirection, NumberInfo, NumberStatus, PolicyId, RouteKind, SubscriptionId,
-    TrunkId,
+    AppId, AreaCode, CallDirection, NumberInfo, NumberStatus, PolicyId, SubscriptionId, TrunkId,
 };
 use axbridge_numbering::Number;
 
@@ -36,7 +36,8 @@ const EXPIRY_BITS: u32 = 42;
 /// Also every moment that 42 bits of milliseconds cannot say (after May 2109).
 const NEVER: u64 = (1 << EXPIRY_BITS) - 1;
 const STATUS_SHIFT: u32 = 50;
-const AREA_HIGH_SHIFT: u32 = 52;
+const MODE_SHIFT: u32 = 52;
+const AREA_HIGH_SHIFT: u32 = 55;
 pub(crate) const USER_DATA_BITS: u32 = 26;
 pub(crate) const POLICY_INDEX_BITS: u32 = 22;
 pub(crate) const POLICY_GENERATION_BITS: u32 = 8;
@@ -82,15 +83,12 @@ pub(crate) fn number_key(x: Number) -> Key {
 impl Direction {
     pub(crate) fn pack(&self) -> [u64; DIRECTION_WORDS] {
         let key = direction_key(self.x, self.caller);
-        let kind = match self.kind {
-            RouteKind::Axb => 0u64,
-        };
         let policy = u64::from(self.policy.0);
         [
             key.low,
             key.high | u64::from(self.user_data) << KEY_HIGH,
             self.callee.as_u64()
-                | kind << KIND_SHIFT
+                | kind_bits(self.kind) << KIND_SHIFT
                 | u64::from(self.direction as u8) << DIRECTION_SHIFT
                 | u64::from(self.caller_is_a) << IS_A_SHIFT
                 | policy >> POLICY_INDEX_BITS << GENERATION_SHIFT,
@@ -155,7 +153,7 @@ impl Packed {
 
     #[inline(always)]
     pub(crate) fn kind(&self) -> Option<RouteKind> {
-        (self.0[2] >> KIND_SHIFT & 7 == 0).then_some(RouteKind::Axb)
+        kind_of(self.0[2] >> KIND_SHIFT & 7)
     }
 
     #[inline(always)]
@@ -192,7 +190,10 @@ pub(crate) fn pack_number(x: Number, info: &NumberInfo) -> [u64; NUMBER_WORDS] {
     };
     let area = u64::from(info.area.map_or(0, |area| area.0));
     [
-        x.as_u64() | status << STATUS_SHIFT | area >> 16 << AREA_HIGH_SHIFT,
+        x.as_u64()
+            | status << STATUS_SHIFT
+            | kind_bits(info.mode) << MODE_SHIFT
+            | area >> 16 << AREA_HIGH_SHIFT,
         u64::from(info.app.0) | u64::from(info.trunk.0) << 32 | area << 48,
     ]
 }
@@ -201,6 +202,8 @@ pub(crate) fn pack_number(x: Number, info: &NumberInfo) -> [u64; NUMBER_WORDS] {
 pub(crate) fn unpack_number(words: [u64; NUMBER_WORDS]) -> NumberInfo {
     NumberInfo {
         app: AppId(words[1] as u32),
+        // Bits that were never packed mean the mode in which nothing is connected without a binding.
+        mode: kind_of(words[0] >> MODE_SHIFT & 7).unwrap_or(RouteKind::Axb),
         status: match words[0] >> STATUS_SHIFT & 3 {
             0 => NumberStatus::Normal,
             1 => NumberStatus::Suspended,
@@ -212,6 +215,28 @@ pub(crate) fn unpack_number(words: [u64; NUMBER_WORDS]) -> NumberInfo {
             0 => None,
             area => Some(AreaCode(area as u32)),
         },
+    }
+}
+
+fn kind_bits(kind: RouteKind) -> u64 {
+    match kind {
+        RouteKind::Axb => 0,
+        RouteKind::Ax => 1,
+        RouteKind::Axe => 2,
+        RouteKind::Axyb => 3,
+        RouteKind::X => 4,
+    }
+}
+
+#[inline(always)]
+fn kind_of(bits: u64) -> Option<RouteKind> {
+    match bits {
+        0 => Some(RouteKind::Axb),
+        1 => Some(RouteKind::Ax),
+        2 => Some(RouteKind::Axe),
+        3 => Some(RouteKind::Axyb),
+        4 => Some(RouteKind::X),
+        _ => None,
     }
 }
 
@@ -273,10 +298,10 @@ mod tests {
         #[test]
         fn a_number_survives_packing(
             x in any_number(), app: u32, trunk: u16, status in prop_oneof![Just(5u8), 9..=11u8],
-            area in proptest::option::of("[0-9]{1,8}"),
+            area in proptest::option::of("[0-9]{1,7}"), mode in 0..5u64,
         ) {
             let info = NumberInfo {
-                app: AppId(app), trunk: TrunkId(trunk),
+                app: AppId(app), trunk: TrunkId(trunk), mode: kind_of(mode).expect("known"),
                 status: NumberStatus::try_from(status).expect("known"),
                 area: area.map(|text| AreaCode::parse(&text).expect("digits")),
             };

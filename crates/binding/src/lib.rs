@@ -14,18 +14,23 @@ mod bucket;
 #[cfg(test)]
 mod bucket_loom;
 mod chunks;
+mod decide;
 mod entry;
 mod hash;
+mod kinds;
 mod page;
 mod paged;
 mod policies;
+mod route;
 mod shard;
 mod table;
 mod types;
 mod user_data;
 
+pub use kinds::{Ax, Axb, Axe, AxybX, AxybY, CallBack, Extension, Reached, Temporary};
+pub use route::{Decision, Refusal, Route, RouteKind};
 pub use table::Table;
 pub use types::{
-    AppId, AreaCode, Axb, CallDirection, Expired, NumberInfo, NumberStatus, Policy, PolicyId,
-    PublishError, Refusal, Route, RouteKind, Stats, SubscriptionId, Swept, TrunkId, UnknownValue,
+    AppId, AreaCode, CallDirection, Expired, NumberInfo, NumberStatus, Policy, PolicyId,
+    PublishError, Stats, SubscriptionId, Swept, TrunkId, UnknownValue,
 };

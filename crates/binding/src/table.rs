@@ -12,11 +12,12 @@
 use crate::bucket::Key;
 use crate::entry::{Direction, Packed, direction_key, number_key, unpack_number};
 use crate::hash::Hash;
+use crate::kinds::Axb;
 use crate::policies::Policies;
+use crate::route::{Refusal, Route, RouteKind};
 use crate::shard::{DIRECTIONS_PER_BUCKET, Shard, Writer};
 use crate::types::{
-    Axb, Expired, NumberInfo, NumberStatus, Policy, PolicyId, PublishError, Refusal, Route,
-    RouteKind, Stats, SubscriptionId, Swept,
+    Expired, NumberInfo, Policy, PolicyId, PublishError, Stats, SubscriptionId, Swept,
 };
 use crate::user_data::UserData;
 use axbridge_numbering::Number;
@@ -220,7 +221,7 @@ impl Table {
             let info = shard.numbers.find(hash_x, number_key(x));
             let info = unpack_number(info.ok_or(Refusal::UnknownNumber)?);
             let app = info.app;
-            if info.status != NumberStatus::Normal {
+            if !info.status.serves_calls() {
                 return Err(Refusal::NumberUnusable { app });
             }
             let side = side.filter(|side| !side.is_expired(wall_ms));
@@ -255,8 +256,11 @@ impl Table {
                 kind,
                 callee,
                 display,
+                show_caller: false,
                 caller_is_a,
-                subscription,
+                direction: u8::from(caller_is_a),
+                subscription: Some(subscription),
+                extension: None,
                 policy,
                 user_data,
             };

@@ -1,5 +1,6 @@
-//! What a binding, a number and a route are. Values only; the table that serves them is `table`.
+//! What numbers, identities and rules are. Values only; bindings are in `kinds`, what comes out is in `route`.
 
+use crate::route::RouteKind;
 use axbridge_numbering::Number;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -57,17 +58,17 @@ pub struct UnknownValue {
     value: u8,
 }
 
-/// Which side of an AXB binding may call (`callDirection` of the API).
+/// Which side of a binding may call (`callDirection` of the API).
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 #[repr(u8)]
 pub enum CallDirection {
-    /// A may call B and B may call A.
+    /// A may call the other and the other may call A.
     #[default]
     Both = 0,
     /// Only A (`callerNum`) may call.
     CallerOnly = 1,
-    /// Only B (`calleeNum`) may call.
+    /// Only the other party (B, `calleeNum`) may call.
     CalleeOnly = 2,
 }
 
@@ -116,8 +117,16 @@ pub enum NumberStatus {
     Suspended = 9,
     /// Not available.
     Unavailable = 10,
-    /// Frozen by the operator.
+    /// Frozen for binding: what is bound goes on working, nothing new is bound.
     Frozen = 11,
+}
+
+impl NumberStatus {
+    /// Whether calls through the number are served: frozen it takes no new bindings and keeps the old ones.
+    #[inline(always)]
+    pub fn serves_calls(self) -> bool {
+        matches!(self, NumberStatus::Normal | NumberStatus::Frozen)
+    }
 }
 
 impl TryFrom<u8> for NumberStatus {
@@ -143,17 +152,17 @@ impl From<NumberStatus> for u8 {
     }
 }
 
-/// A city code as the API writes it, `0755`: one to eight digits whose leading zeros count.
+/// A city code as the API writes it, `0755`: one to seven digits whose leading zeros count.
 #[derive(Copy, Clone, Eq, PartialEq, Hash, Ord, PartialOrd)]
 pub struct AreaCode(
-    /// A 1 followed by the digits, so that leading zeros survive; at most 199,999,999.
+    /// A 1 followed by the digits, so that leading zeros survive; at most 19,999,999.
     pub(crate) u32,
 );
 
 impl AreaCode {
-    /// Reads one to eight digits.
+    /// Reads one to seven digits.
     pub fn parse(text: &str) -> Option<AreaCode> {
-        if !(1..=8).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !(1..=7).contains(&text.len()) || !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
         let value = text
@@ -181,6 +190,8 @@ impl fmt::Debug for AreaCode {
 pub struct NumberInfo {
     /// The application it is assigned to.
     pub app: AppId,
+    /// The one kind of binding that this application works with.
+    pub mode: RouteKind,
     /// Whether calls through it are served.
     pub status: NumberStatus,
     /// The trunk it lives on: calls to it come in there and go out there.
@@ -226,87 +237,6 @@ impl Default for Policy {
     }
 }
 
-/// An AXB binding: A and B reach each other by calling X, and each sees X.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Axb {
-    /// Its identity. X of a subscription never changes; everything else may.
-    pub subscription: SubscriptionId,
-    /// The application that made it.
-    pub app: AppId,
-    /// The private number.
-    pub x: Number,
-    /// `callerNum`.
-    pub a: Number,
-    /// `calleeNum`.
-    pub b: Number,
-    /// Who may call.
-    pub direction: CallDirection,
-    /// Unix milliseconds from which the binding no longer exists; none = never.
-    pub expires_at_ms: Option<u64>,
-    /// The rules of its calls.
-    pub policy: Policy,
-    /// Returned to the customer in every notification.
-    pub user_data: Option<Arc<str>>,
-}
-
-/// Kind of the binding that a route came from.
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Hash)]
-#[non_exhaustive]
-pub enum RouteKind {
-    /// A and B share X.
-    Axb,
-}
-
-/// Where a call to X goes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Route {
-    /// The application that X belongs to.
-    pub app: AppId,
-    /// The trunk to call out on.
-    pub trunk: TrunkId,
-    /// The kind of binding.
-    pub kind: RouteKind,
-    /// Who is to be called.
-    pub callee: Number,
-    /// What the callee sees: X.
-    pub display: Number,
-    /// Whether the caller is A of the binding (call record direction 1).
-    pub caller_is_a: bool,
-    /// The binding.
-    pub subscription: SubscriptionId,
-    /// The rules of the call; see [`crate::Table::policy`].
-    pub policy: PolicyId,
-    /// The customer's own text.
-    pub user_data: Option<Arc<str>>,
-}
-
-/// Why a call to X is not connected.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// X is not a number of this platform (404).
-    UnknownNumber,
-    /// X is suspended, unavailable or frozen.
-    NumberUnusable {
-        /// The application that X belongs to.
-        app: AppId,
-    },
-    /// The caller has no binding on X, or it has expired (8014).
-    NoBinding {
-        /// The application that X belongs to.
-        app: AppId,
-    },
-    /// The binding does not let this side call (8016).
-    WrongDirection {
-        /// The application that X belongs to.
-        app: AppId,
-        /// The binding.
-        subscription: SubscriptionId,
-        /// The customer's own text.
-        user_data: Option<Arc<str>>,
-    },
-}
-
 /// Why a binding cannot be published. The table is unchanged then.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PublishError {
@@ -316,8 +246,8 @@ pub enum PublishError {
     /// More distinct policies alive than the table can hold (4,194,304).
     #[error("too many distinct policies")]
     TooManyPolicies,
-    /// More bindings with user data alive than the table can hold (67,108,863).
-    #[error("too many bindings with user data")]
+    /// More bindings with user data, or of other kinds than AXB, alive than the table can hold (67,108,863).
+    #[error("too many bindings with user data or of other kinds than AXB")]
     TooManyUserData,
 }
 
@@ -344,16 +274,19 @@ pub struct Swept {
 pub struct Stats {
     /// Private numbers known.
     pub numbers: usize,
-    /// Bindings, expired but not yet swept ones included.
+    /// Bindings, expired but not yet swept ones included. Of AXYB the part of X counts as one, each part of
+    /// Y as two.
     pub bindings: usize,
-    /// Directions (keys) of those bindings: two for each AXB.
+    /// Keys of those bindings: two for each AXB or AXE, one for each AX.
     pub directions: usize,
     /// Directions that there is room for before a shard grows.
     pub direction_slots: usize,
     /// Distinct policies held.
     pub policies: usize,
-    /// Bindings that carry user data.
+    /// AXB bindings that carry user data.
     pub user_data: usize,
+    /// Bindings of other kinds than AXB; of AXYB as in `bindings`.
+    pub other_kinds: usize,
     /// Memory of the table in bytes, user data's text included.
     pub bytes: usize,
 }
@@ -364,11 +297,11 @@ mod tests {
 
     #[test]
     fn area_codes_keep_leading_zeros() {
-        for text in ["0755", "010", "0", "00000000", "99999999", "21"] {
+        for text in ["0755", "010", "0", "0000000", "9999999", "21"] {
             assert_eq!(AreaCode::parse(text).expect("valid").to_string(), text);
         }
         assert!(AreaCode::parse("").is_none());
-        assert!(AreaCode::parse("123456789").is_none());
+        assert!(AreaCode::parse("12345678").is_none());
         assert!(AreaCode::parse("07 5").is_none());
     }
 

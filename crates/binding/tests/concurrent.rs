@@ -79,7 +79,7 @@ fn neighbours_that_come_and_go_disturb_nobody_while_the_table_grows_and_shrinks(
         let party = turn.fetch_add(1, Ordering::Relaxed) % 100;
         let route = table.route(x(0), caller(party), 0).expect("always bound");
         assert_eq!(route.callee, caller(party ^ 1));
-        assert_eq!(route.subscription.0, u128::from(party / 2));
+        assert_eq!(route.subscription.expect("bound").0, u128::from(party / 2));
         assert_eq!(
             route.user_data.as_deref(),
             Some(&*format!("{} {}", party / 2, party / 2))

@@ -107,7 +107,7 @@ impl Model {
         let Some(info) = self.numbers.get(&x_number) else {
             return "unknown".into();
         };
-        if info.status != NumberStatus::Normal {
+        if !info.status.serves_calls() {
             return format!("unusable {:?}", info.app);
         }
         let party = caller(party);
@@ -157,7 +157,7 @@ fn table_answer(table: &Table, x_number: u64, party: u64, wall_ms: u64) -> Strin
                 route.trunk,
                 route.callee.reveal(),
                 route.caller_is_a,
-                route.subscription,
+                route.subscription.expect("bound"),
                 route.user_data
             )
         }
@@ -221,6 +221,7 @@ fn apply(table: &Table, model: &mut Model, step: Step) {
                 app: AppId(x_number as u32),
                 status,
                 trunk: TrunkId(3),
+                mode: axbridge_binding::RouteKind::Axb,
                 area: None,
             };
             table.set_number(x(x_number), info);

@@ -72,6 +72,23 @@ pub enum FactKind {
         /// Object name of the recording.
         object: String,
     },
+    /// Another party was put through towards A of the binding that this fact names (AX, AXE). Not for the
+    /// customer: it is whom A reaches when A calls back.
+    Reached {
+        /// The other party.
+        caller: String,
+    },
+    /// The status of a number X changed. Not of a call and made by the store: the session names the number's
+    /// own row of notices.
+    NumberStatus {
+        /// X.
+        number: String,
+        /// `status` of the PrivateNumber API: 5 normal, 9 suspended, 10 unavailable, 11 frozen.
+        status: u8,
+        /// Why it is unavailable (`cause`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<u8>,
+    },
     /// The call ended.
     Disconnect {
         /// As in the last event before.
@@ -98,6 +115,8 @@ impl FactKind {
             FactKind::Alerting { .. } => "alerting",
             FactKind::Answer { .. } => "answer",
             FactKind::RecordingStarted { .. } => "recording",
+            FactKind::Reached { .. } => "reached",
+            FactKind::NumberStatus { .. } => "numStatus",
             FactKind::Disconnect { .. } => "disconnect",
             FactKind::Record(_) => "fee",
         }

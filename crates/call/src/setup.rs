@@ -357,7 +357,9 @@ fn decide(
         .route(incoming.x, caller, ctx.now.wall_ms)
     {
         Ok(route) => {
-            story.bound(route.subscription, route.user_data.clone());
+            if let Some(subscription) = route.subscription {
+                story.bound(subscription, route.user_data.clone());
+            }
             Ok(route)
         }
         Err(Refusal::WrongDirection {

@@ -40,6 +40,7 @@ fn directory(carrier_b: SocketAddr) -> Arc<Directory> {
             app,
             status,
             trunk,
+            mode: axbridge_binding::RouteKind::Axb,
             area: None,
         },
     );

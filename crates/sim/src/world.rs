@@ -655,6 +655,7 @@ fn install(
             app,
             status: story.bound.status(),
             trunk: TrunkId(b_trunk),
+            mode: axbridge_binding::RouteKind::Axb,
             area: None,
         },
     );

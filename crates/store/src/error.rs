@@ -49,7 +49,15 @@ impl From<std::io::Error> for StoreError {
     }
 }
 
-/// Why a binding operation was refused. The API turns these into its result codes (named in each variant).
+/// Why a binding operation was refused. The API turns these into its result codes: in each variant those of
+/// AXB, or of the kind that is named; another kind may call the same thing otherwise (see below).
+///
+/// | | AXB | AX | AXE |
+/// | --- | --- | --- | --- |
+/// | `NumberNotOfApp` | 1012001 | 1011001, unbind 1011004 | 1016001 |
+/// | `NotFound` | 1012007 | 1011004 | 1016001 |
+/// | `NoNumber`, `Full` | 1012008 | 1011002 | 1012008 |
+/// | `Bound` | 1012010 | 1011005 | 1016002 |
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BindError {
     /// X is not a number of this application (1012001).
@@ -76,6 +84,21 @@ pub enum BindError {
     /// A, B and X must be three numbers (1010002).
     #[error("A, B and X must be three different numbers")]
     SameParty,
+    /// A has as many numbers X as it may (AX 1011003, AXYB).
+    #[error("the party A has as many numbers X as it may")]
+    TooManyNumbers,
+    /// The extension is taken, or none is free (AXE 1020167).
+    #[error("the extension is taken or none is free")]
+    NoExtension,
+    /// The extension has not as many digits as the application's have (AXE 1010002).
+    #[error("an extension of this application has {0} digits")]
+    ExtensionLength(u8),
+    /// `bindExpiredTime` ends before `callbackExpiredTime` (AXE 1010002).
+    #[error("the binding must not end before its callback records")]
+    CallBackOutlives,
+    /// The application works in another mode (1010040).
+    #[error("the application works in another mode")]
+    WrongMode,
     /// The application does not exist.
     #[error("the application does not exist")]
     NoApp,

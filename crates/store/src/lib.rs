@@ -10,7 +10,10 @@
 //! after one sync of the disk.
 #![forbid(unsafe_code)]
 
+mod ax;
 mod axb;
+mod axe;
+mod axyb;
 mod config;
 mod db;
 mod error;
@@ -30,20 +33,29 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+pub use ax::{
+    AX_CALLEE_DURATION_S, AX_CALLEE_DURATION_S_MAX, AxBindRequest, AxBinding, AxCalleeRequest,
+    AxKey, AxModifyRequest, AxQuery,
+};
 pub use axb::{
     AreaMatch, BindRequest, Binding, Loaded, ModifyRequest, PolicyChange, Query, Unbind,
 };
+pub use axe::{
+    AxeBindRequest, AxeBinding, AxeCount, AxeCursor, AxeKey, AxeModifyRequest, AxePage, TimeUnit,
+};
+pub use axyb::{AXYB_DURATION_S, AxybBindX, AxybBindY, AxybPart, AxybQuery, AxybRelation, AxybYb};
 pub use config::{Clock, StoreConfig, system_clock};
 pub use error::{BindError, StoreError};
 pub use journal::{Damage, JournalWriter};
 pub use ledger::{
-    AuditEntry, Due, OpenCall, OutboxItem, OutboxKind, OutboxStats, RECORDS_MERGED_MAX,
-    RETRY_AFTER_MIN, RecordFilter, Recording, RecoveredRecording, RecoveryReport, StoredRecord,
+    AuditEntry, Due, NOTICES_MERGED_MAX, OpenCall, OutboxItem, OutboxKind, OutboxStats,
+    RECORDS_MERGED_MAX, RETRY_AFTER_MIN, RecordFilter, Recording, RecoveredRecording,
+    RecoveryReport, StoredRecord,
 };
 pub use settings::{
-    App, AppSettings, AppStatus, Configuration, Mode, NewApp, NewNumber, NotificationScheme,
-    NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState,
-    RecordingFormat, RefusalPrompts, Secret,
+    App, AppSettings, AppStatus, AxePrompts, AxeSettings, Configuration, Mode, NewApp, NewNumber,
+    NotificationScheme, NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile,
+    PromptState, RecordingFormat, RefusalPrompts, Secret,
 };
 
 use db::readers::Readers;

@@ -235,6 +235,22 @@ fn bind_failed(error: BindError, foreign_number: fn() -> Refusal) -> Refusal {
             .detail("The operator has this number suspended, unavailable or frozen."),
         BindError::SameParty => Refusal::invalid("")
             .detail("callerNum, calleeNum and the private number must be three different numbers."),
+        BindError::TooManyNumbers => forbidden(
+            "1011003",
+            "Exceeded the upper limit of resources that can be applied for.",
+        )
+        .detail("This A has as many private numbers as it may; unbind one."),
+        BindError::NoExtension => forbidden("1020167", "No idle extend Number.")
+            .detail("The extension is taken, or the number has no free one."),
+        BindError::ExtensionLength(digits) => Refusal::parameter(
+            "extendNum",
+            &format!("must have {digits} digits in this application"),
+        ),
+        BindError::CallBackOutlives => Refusal::parameter(
+            "bindExpiredTime",
+            "must not end before callbackExpiredTime",
+        ),
+        BindError::WrongMode => forbidden("1010040", "The app_key is not allowed to invoke the API."),
         BindError::NoApp => forbidden("1010003", "Invalid app_key."),
         BindError::Store(error) => store_failed(&error),
     }

@@ -15,7 +15,7 @@ use axbridge_call::Fact;
 use axbridge_store::{Due, NotificationScheme, OutboxKind, RecordingFormat, Store};
 use tokio::task::JoinSet;
 
-use super::render::{Origin, event_body, records_body};
+use super::render::{Origin, event_body, number_status_body, records_body};
 use super::sender::{SendError, Sender, Signer};
 use super::target::TargetPolicy;
 use crate::apps::{Application, Applications};
@@ -224,6 +224,7 @@ impl Shared {
         let kind = match due.kind {
             OutboxKind::Event => "event",
             OutboxKind::Record => "record",
+            OutboxKind::NumberStatus => "number_status",
         };
         let ids: Vec<i64> = due.items.iter().map(|i| i.id).collect();
         let app = due.app.0;
@@ -259,6 +260,10 @@ impl Shared {
         let url = match due.kind {
             OutboxKind::Event => settings.call_status_url.as_deref(),
             OutboxKind::Record => settings.cdr_url.as_deref(),
+            OutboxKind::NumberStatus => {
+                let own = settings.number_status_url.as_deref();
+                own.or(settings.call_status_url.as_deref())
+            }
         };
         let Some(url) = url else {
             return Verdict::Unwanted;
@@ -288,6 +293,7 @@ impl Shared {
     fn body(&self, kind: OutboxKind, app: &Application, facts: &[Fact]) -> Option<Vec<u8>> {
         match kind {
             OutboxKind::Event => event_body(facts.first()?),
+            OutboxKind::NumberStatus => number_status_body(facts),
             OutboxKind::Record => {
                 let now_ms = self.store.now_ms();
                 let alaw = app.record.settings.recording_format == RecordingFormat::Alaw;

@@ -145,6 +145,50 @@ pub fn event_body(fact: &Fact) -> Option<Vec<u8>> {
     serde_json::to_vec(&event).ok()
 }
 
+/// The body that carries these notices of the status of numbers, 1 to 100; facts that are no notices are left
+/// out. `None` if none is one.
+#[must_use]
+pub fn number_status_body(facts: &[Fact]) -> Option<Vec<u8>> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct NumberStatus<'a> {
+        event_type: &'static str,
+        num_info: Vec<NumInfo<'a>>,
+    }
+    #[derive(Serialize)]
+    struct NumInfo<'a> {
+        number: &'a str,
+        status: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    }
+    let num_info: Vec<NumInfo<'_>> = facts
+        .iter()
+        .filter_map(|fact| match &fact.kind {
+            FactKind::NumberStatus {
+                number,
+                status,
+                cause,
+            } => Some(NumInfo {
+                number,
+                status: status.to_string(),
+                cause: cause.map(|cause| cause.to_string()),
+            }),
+            _ => None,
+        })
+        .collect();
+    let event_type = facts.first()?.kind.name();
+    (!num_info.is_empty())
+        .then(|| {
+            serde_json::to_vec(&NumberStatus {
+                event_type,
+                num_info,
+            })
+            .ok()
+        })
+        .flatten()
+}
+
 /// The body that carries these call records, 1 to 50; facts that are not records are left out. `None` if none is one.
 /// `sp_id`: the customer's account. `download_url`: a signed URL for an object name, empty if there is none.
 #[must_use]

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use axbridge_binding::{
-    AppId, Axb, CallDirection, NumberInfo, NumberStatus, Policy, SubscriptionId, TrunkId,
+    AppId, Axb, CallDirection, NumberInfo, NumberStatus, Policy, RouteKind, SubscriptionId, TrunkId,
 };
 use axbridge_numbering::Number;
 
@@ -31,6 +31,7 @@ pub fn policy(minutes: u16) -> Policy {
 pub fn normal(app: u32) -> NumberInfo {
     NumberInfo {
         app: AppId(app),
+        mode: RouteKind::Axb,
         status: NumberStatus::Normal,
         trunk: TrunkId(1),
         area: None,

@@ -10,7 +10,10 @@ mod recovery;
 
 pub use audit::AuditEntry;
 pub(crate) use ingest::{Ingest, position};
-pub use outbox::{Due, OutboxItem, OutboxKind, OutboxStats, RECORDS_MERGED_MAX, RETRY_AFTER_MIN};
+pub use outbox::{
+    Due, NOTICES_MERGED_MAX, OutboxItem, OutboxKind, OutboxStats, RECORDS_MERGED_MAX,
+    RETRY_AFTER_MIN,
+};
 pub(crate) use outbox::{InFlight, drop_old};
 pub use recordings::Recording;
 pub(crate) use records::drop_old as drop_old_records;

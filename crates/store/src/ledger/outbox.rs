@@ -22,6 +22,9 @@ pub const RETRY_AFTER_MIN: [u64; 6] = [1, 4, 9, 106, 203, 300];
 /// Call records in one POST.
 pub const RECORDS_MERGED_MAX: usize = 50;
 
+/// Notices of the status of numbers in one POST.
+pub const NOTICES_MERGED_MAX: usize = 100;
+
 /// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutboxKind {
@@ -29,6 +32,9 @@ pub enum OutboxKind {
     Event,
     /// A call record: up to [`RECORDS_MERGED_MAX`] in one POST.
     Record,
+    /// Notices of the status of numbers (facts of the kind `NumberStatus`): up to [`NOTICES_MERGED_MAX`] in
+    /// one POST.
+    NumberStatus,
 }
 
 /// One fact that is to be told.
@@ -46,12 +52,13 @@ pub struct OutboxItem {
     pub fact: Fact,
 }
 
-/// What one POST is to carry: one event or up to [`RECORDS_MERGED_MAX`] records of one application.
+/// What one POST is to carry: one event, up to [`RECORDS_MERGED_MAX`] records or up to [`NOTICES_MERGED_MAX`]
+/// notices of one application.
 #[derive(Clone, Debug)]
 pub struct Due {
     /// The application.
     pub app: AppId,
-    /// Events or records.
+    /// Events, records or notices.
     pub kind: OutboxKind,
     /// Never empty.
     pub items: Vec<OutboxItem>,
@@ -99,10 +106,10 @@ impl Store {
                 .collect();
             items.truncate(per_app as usize);
             in_flight.extend(items.iter().map(|item| item.id));
-            let size = if kind == OutboxKind::Record {
-                RECORDS_MERGED_MAX
-            } else {
-                1
+            let size = match kind {
+                OutboxKind::Event => 1,
+                OutboxKind::Record => RECORDS_MERGED_MAX,
+                OutboxKind::NumberStatus => NOTICES_MERGED_MAX,
             };
             while !items.is_empty() {
                 let rest = items.split_off(items.len().min(size));
@@ -221,7 +228,11 @@ fn due(conn: &Connection, now_ms: u64, limit: u64) -> Result<Found, StoreError> 
     let mut found = Vec::new();
     let mut last = -1_i64;
     while let Some(app) = next_app.query_row([last], |row| row.get::<_, Option<u32>>(0))? {
-        for kind in [OutboxKind::Event, OutboxKind::Record] {
+        for kind in [
+            OutboxKind::Event,
+            OutboxKind::Record,
+            OutboxKind::NumberStatus,
+        ] {
             let rows = items.query_map(params![app, kind as u8, ms(now_ms), ms(limit)], item_of)?;
             let rows: Vec<OutboxItem> = rows.collect::<Result<_, _>>()?;
             if !rows.is_empty() {

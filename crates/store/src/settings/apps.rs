@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axbridge_binding::AppId;
+use axbridge_binding::{AppId, Extension};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::types::{App, AppSettings, Configuration, NewApp, Secret};
@@ -54,6 +54,16 @@ fn check(settings: &AppSettings) -> Result<(), StoreError> {
     }
     if !(1..=600).contains(&settings.answer_timeout_s) {
         return wrong("answer_timeout_s must be 1 to 600");
+    }
+    if settings.numbers_per_a_max == 0 || settings.axyb_relations_max == 0 {
+        return wrong("numbers_per_a_max and axyb_relations_max must be at least 1");
+    }
+    let axe = &settings.axe;
+    if !(1..=Extension::DIGITS_MAX).contains(&axe.extension_digits) || axe.extensions_max == 0 {
+        return wrong("axe.extension_digits must be 1 to 4 and axe.extensions_max at least 1");
+    }
+    if !(1..=10).contains(&axe.tries) || axe.first_digit_s == 0 || axe.next_digit_s == 0 {
+        return wrong("axe.tries must be 1 to 10 and the axe times at least 1");
     }
     if settings.recording_kept_days == 0 {
         return wrong("recording_kept_days must be at least 1");

@@ -7,9 +7,9 @@ mod trunks;
 mod types;
 
 pub use types::{
-    App, AppSettings, AppStatus, Configuration, Mode, NewApp, NewNumber, NotificationScheme,
-    NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState,
-    RecordingFormat, RefusalPrompts, Secret,
+    App, AppSettings, AppStatus, AxePrompts, AxeSettings, Configuration, Mode, NewApp, NewNumber,
+    NotificationScheme, NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile,
+    PromptState, RecordingFormat, RefusalPrompts, Secret,
 };
 
 pub(crate) use apps::limits as app_limits;

@@ -8,9 +8,10 @@ use super::types::{NewNumber, NumberArea, NumberChange, NumberFilter, NumberReco
 use crate::Store;
 use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
-use crate::sql::{is_unique_violation, ms, num, number, status, to_ms};
+use crate::sql::{from_json, is_unique_violation, ms, num, number, status, to_ms};
 
-const COLUMNS: &str = "x, app, area, province, status, cause, trunk, pairs, changed_at";
+const COLUMNS: &str = "x, app, area, province, status, cause, trunk, pairs, changed_at, \
+     (SELECT mode FROM apps WHERE apps.id = numbers.app)";
 
 fn number_of(row: &Row<'_>) -> rusqlite::Result<NumberRecord> {
     Ok(NumberRecord {
@@ -23,6 +24,7 @@ fn number_of(row: &Row<'_>) -> rusqlite::Result<NumberRecord> {
         trunk: TrunkId(row.get(6)?),
         pairs: row.get(7)?,
         changed_ms: to_ms(row.get(8)?),
+        mode: from_json(row, 9)?,
     })
 }
 
@@ -31,6 +33,7 @@ impl NumberRecord {
     pub fn info(&self) -> NumberInfo {
         NumberInfo {
             app: self.app,
+            mode: self.mode.into(),
             status: self.status,
             trunk: self.trunk,
             area: self.area.as_deref().and_then(AreaCode::parse),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use axbridge_binding::{AppId, NumberStatus, TrunkId};
+use axbridge_binding::{AppId, NumberStatus, RouteKind, TrunkId};
 use axbridge_call::{RecordLayout, Trunk};
 use axbridge_numbering::Number;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,18 @@ pub enum Mode {
     Axyb,
     /// The customer is asked at each call.
     X,
+}
+
+impl From<Mode> for RouteKind {
+    fn from(mode: Mode) -> RouteKind {
+        match mode {
+            Mode::Axb => RouteKind::Axb,
+            Mode::Ax => RouteKind::Ax,
+            Mode::Axe => RouteKind::Axe,
+            Mode::Axyb => RouteKind::Axyb,
+            Mode::X => RouteKind::X,
+        }
+    }
 }
 
 /// Whether an application may be used.
@@ -95,6 +107,58 @@ pub struct RefusalPrompts {
     pub no_binding: Option<String>,
 }
 
+/// AXE: extensions and the menu.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AxeSettings {
+    /// Digits of an extension, 1 to 4; for good once the application is made.
+    pub extension_digits: u8,
+    /// Extensions on one X at most; never more than the digits allow.
+    pub extensions_max: u32,
+    /// How often the caller is asked, 1 to 10.
+    pub tries: u8,
+    /// Seconds until the first digit.
+    pub first_digit_s: u8,
+    /// Seconds from one digit to the next.
+    pub next_digit_s: u8,
+    /// What callers hear.
+    pub prompts: AxePrompts,
+    /// Whom A reaches without a callback record, when the binding does not say. Goes before the prompt.
+    pub call_back_number: Option<String>,
+}
+
+impl Default for AxeSettings {
+    fn default() -> Self {
+        Self {
+            extension_digits: 4,
+            extensions_max: 10_000,
+            tries: 3,
+            first_digit_s: 10,
+            next_digit_s: 4,
+            prompts: AxePrompts::default(),
+            call_back_number: None,
+        }
+    }
+}
+
+/// Prompt files of the AXE menu.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AxePrompts {
+    /// Asks for the extension.
+    pub ask: Option<String>,
+    /// A wrong extension, asks again; without it `ask`.
+    pub wrong: Option<String>,
+    /// A wrong extension, then the end.
+    pub wrong_end: Option<String>,
+    /// No extension, then the end; without it `wrong_end`.
+    pub empty_end: Option<String>,
+    /// The caller waits for A.
+    pub waiting: Option<String>,
+    /// Nobody to be called back, then the end, when the binding does not say.
+    pub no_call_back: Option<String>,
+}
+
 /// Everything else about an application. Each key has a default, so that an older document stays readable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -111,6 +175,8 @@ pub struct AppSettings {
     pub refusal_prompts: RefusalPrompts,
     /// Receiver of call events.
     pub call_status_url: Option<String>,
+    /// X mode: who is asked about each call, when not the call status URL.
+    pub callin_url: Option<String>,
     /// Receiver of call records.
     pub cdr_url: Option<String>,
     /// Receiver of number status notices, when not the call status URL.
@@ -125,6 +191,14 @@ pub struct AppSettings {
     pub answer_timeout_s: u16,
     /// Pairs on one X at most.
     pub axb_pairs_max: u32,
+    /// AX, AXYB: numbers X of one A at most.
+    pub numbers_per_a_max: u32,
+    /// AX: A who calls X without a temporary callee reaches who called last.
+    pub ax_call_back: bool,
+    /// AXE: extensions and the menu.
+    pub axe: AxeSettings,
+    /// AXYB: relations of one Y at most.
+    pub axyb_relations_max: u32,
     /// Requests per second.
     pub rate_per_s: u32,
     /// Requests at once.
@@ -140,6 +214,7 @@ impl Default for AppSettings {
             recording_kept_days: 7,
             refusal_prompts: RefusalPrompts::default(),
             call_status_url: None,
+            callin_url: None,
             cdr_url: None,
             number_status_url: None,
             push_number_status: false,
@@ -147,6 +222,10 @@ impl Default for AppSettings {
             ip_allow_list: Vec::new(),
             answer_timeout_s: 90,
             axb_pairs_max: 5_000,
+            numbers_per_a_max: 5,
+            ax_call_back: false,
+            axe: AxeSettings::default(),
+            axyb_relations_max: 1_000,
             rate_per_s: 500,
             rate_burst: 1_000,
         }
@@ -217,6 +296,8 @@ pub struct NumberRecord {
     pub x: Number,
     /// Its application.
     pub app: AppId,
+    /// The mode of that application.
+    pub mode: Mode,
     /// City code.
     pub area: Option<String>,
     /// Province.
@@ -227,7 +308,7 @@ pub struct NumberRecord {
     pub cause: Option<u8>,
     /// Its trunk.
     pub trunk: TrunkId,
-    /// Pairs bound on it, expired ones that are not swept yet included.
+    /// Bindings on it (of AXYB: as X or as Y), expired ones that are not swept yet included.
     pub pairs: u32,
     /// Unix milliseconds.
     pub changed_ms: u64,
