@@ -42,6 +42,7 @@ fn number(text: &str) -> Number {
 fn directory() -> Arc<Directory> {
     let table = Table::with_capacity(16);
     let info = NumberInfo {
+        mode: axbridge_binding::RouteKind::Axb,
         app: AppId(1),
         status: NumberStatus::Normal,
         trunk: TrunkId(1),
