@@ -12,7 +12,9 @@ pub fn sip_message(data: &[u8]) {
     match Message::parse(Bytes::copy_from_slice(data)) {
         Ok(message) => {
             read_all(&message);
-            let answer = ResponseBuilder::new(480).to_tag("t").encode(&message, remote);
+            let answer = ResponseBuilder::new(480)
+                .to_tag("t")
+                .encode(&message, remote);
             if answer.len() < Limits::DEFAULT.header_max {
                 let answer = Message::parse(answer).expect("the answer to a good request is good");
                 assert_eq!(answer.vias().count(), message.vias().count());
@@ -45,12 +47,24 @@ fn read_all(m: &Message) {
             header_value(value);
         }
     }
-    let _ = (m.contacts().count(), m.max_forwards(), m.rack(), m.rseq(), m.q850_cause(), m.body(), m.reason());
+    let _ = (
+        m.contacts().count(),
+        m.max_forwards(),
+        m.rack(),
+        m.rseq(),
+        m.q850_cause(),
+        m.body(),
+        m.reason(),
+    );
 }
 
 fn header_value(v: &[u8]) {
     if let Ok(addr) = NameAddr::parse(v) {
-        let _ = (addr.tag(), addr.display_unescaped(), addr.params().iter().count());
+        let _ = (
+            addr.tag(),
+            addr.display_unescaped(),
+            addr.params().iter().count(),
+        );
         uri_parts(&addr.uri());
     }
     if let Ok(via) = Via::parse(v) {
@@ -75,13 +89,26 @@ pub fn sip_uri(data: &[u8]) {
 
 fn uri_parts(uri: &Uri<'_>) {
     assert!(!uri.raw().iter().any(|b| *b <= b' '));
-    let _ = (uri.user_decoded(), uri.subscriber(), uri.password(), uri.host_ip(), uri.port());
-    let _ = (uri.param("lr"), uri.user_params().get("rn"), uri.headers(), uri.opaque());
+    let _ = (
+        uri.user_decoded(),
+        uri.subscriber(),
+        uri.password(),
+        uri.host_ip(),
+        uri.port(),
+    );
+    let _ = (
+        uri.param("lr"),
+        uri.user_params().get("rn"),
+        uri.headers(),
+        uri.opaque(),
+    );
 }
 
 /// A stream: the first byte says in what pieces the rest comes; the frames must not depend on it.
 pub fn framing(data: &[u8]) {
-    let Some((&size, stream)) = data.split_first() else { return };
+    let Some((&size, stream)) = data.split_first() else {
+        return;
+    };
     let whole = frames(stream.chunks(stream.len().max(1)));
     let pieces = frames(stream.chunks(usize::from(size).max(1)));
     assert!(whole == pieces, "cutting the stream changed its frames");

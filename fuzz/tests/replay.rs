@@ -10,7 +10,13 @@ fn the_corpora_pass() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let mut folders: BTreeSet<String> = std::fs::read_dir(&root)
         .expect("corpus folder")
-        .map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8 name"))
+        .map(|entry| {
+            entry
+                .expect("entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8 name")
+        })
         .collect();
     for (name, target) in TARGETS {
         assert!(folders.remove(*name), "no corpus for {name}");
@@ -31,7 +37,13 @@ fn every_target_has_its_binary() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).expect("manifest");
     for (name, _) in TARGETS {
-        assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name} is not in Cargo.toml");
-        assert!(root.join(format!("fuzz_targets/{name}.rs")).exists(), "no fuzz_targets/{name}.rs");
+        assert!(
+            manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")),
+            "{name} is not in Cargo.toml"
+        );
+        assert!(
+            root.join(format!("fuzz_targets/{name}.rs")).exists(),
+            "no fuzz_targets/{name}.rs"
+        );
     }
 }
