@@ -1,5 +1,10 @@
 """One test's bed: a platform with an application, numbers, prompts and two trunks, and its two carriers."""
 
+import contextlib
+import json
+import os
+import sqlite3
+
 import audio
 import phones
 from platform_under_test import Platform, Sink
@@ -85,6 +90,17 @@ class Bed:
         record = records[0]
         events = [e["eventType"] for e in self.sink.events(record["sessionId"])]
         return record, events
+
+    def kept_record(self, session):
+        """The record as the store keeps it: with milliseconds."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.platform.data}/axbridge.db?mode=ro", uri=True)) as db:
+            (fact,) = db.execute("SELECT fact FROM call_records WHERE session = ?", (session,)).fetchone()
+        return json.loads(fact)["kind"]
+
+    def nothing_recorded(self):
+        """No file, neither published nor half done."""
+        files = [f for _, _, names in os.walk(os.path.join(self.platform.data, "recordings")) for f in names]
+        assert not files, f"recordings on disk: {files}"
 
     def no_more_records(self):
         assert len(self.sink.records()) == 1, "more than one call record"

@@ -60,6 +60,7 @@ def check_recording(bed, record, tones=(440, 880)):
     expect(record, recordFlag=1)
     left, right = audio.read_wav(bed.platform.recording(record))
     assert len(left) == len(right)
+    check_length(bed, record, left)
     for channel, own, other in ((left, tones[0], tones[1]), (right, tones[1], tones[0])):
         length = len(channel) // 8
         assert audio.heard(channel, own) >= length - 400, f"{own} Hz for {audio.heard(channel, own)} of {length} ms"
@@ -67,10 +68,12 @@ def check_recording(bed, record, tones=(440, 880)):
     return len(left) / 8
 
 
-def talk_ms(bed):
-    """Talk time as the callee's ladder has it: from its ACK to the BYE, by the clock of the audio."""
-    times = [t for t, *_ in bed.b_phone.received]
-    return (times[-1] - times[0]) * 1000
+def check_length(bed, record, channel, notice=False):
+    """The recording is as long as the talk, within 40 ms; a notice before it is not in it."""
+    kept = bed.kept_record(record["sessionId"])
+    began = kept["record_start_ms"] if notice else kept["fwd_answer_ms"]
+    talk_ms = kept["call_end_ms"] - began
+    assert abs(len(channel) / 8 - talk_ms) <= 40, f"recording of {len(channel) / 8} ms for {talk_ms} ms of talk"
 
 
 def answered_caller_hangs_up(bed):
@@ -89,7 +92,7 @@ def answered_caller_hangs_up(bed):
     check_stream(bed.a_phone)
     check_stream(bed.b_phone)
     length = check_recording(bed, record)
-    assert abs(length - 4000) <= 120, f"recording of {length} ms for 4 s of talk"
+    assert abs(length - 4000) <= 120, f"recording of {length} ms for 4 s of talk as the caller counts them"
     disconnect = bed.sink.events(record["sessionId"])[-1]["statusInfo"]
     assert disconnect["stateCode"] == 0 and disconnect["userData"] == "order-1", disconnect
     bed.no_more_records()
@@ -106,6 +109,7 @@ def other_way_callee_hangs_up(bed):
     assert events == ANSWERED, events
     expect(record, direction=0, callerNum=B, fwdDstNum=A, recordFlag=0, ulFailReason=0)
     check_voices(bed)
+    bed.nothing_recorded()
 
 
 def busy(bed):
@@ -117,6 +121,7 @@ def busy(bed):
     expect(record, ulFailReason=8102, sipStatusCode=486, fwdUnaswRsn=17, recordFlag=0)
     assert "fwdAnswerTime" not in record or not record["fwdAnswerTime"]
     assert bed.sink.events()[-1]["statusInfo"]["stateCode"] == 8102
+    bed.nothing_recorded()
 
 
 def no_answer(bed):
@@ -127,6 +132,7 @@ def no_answer(bed):
     record, events = bed.record()
     assert events == ["callin", "callout", "alerting", "disconnect"], events
     expect(record, ulFailReason=8035, fwdUnaswRsn=19)
+    bed.nothing_recorded()
 
 
 no_answer.settings = {"settings": {"answer_timeout_s": 3}}
@@ -140,6 +146,7 @@ def cancelled_while_ringing(bed):
     record, events = bed.record()
     assert events == ["callin", "callout", "alerting", "disconnect"], events
     expect(record, ulFailReason=7502)
+    bed.nothing_recorded()
 
 
 def refused(bed, state, status, events_wanted, a_number=A):
@@ -149,6 +156,7 @@ def refused(bed, state, status, events_wanted, a_number=A):
     record, events = bed.record()
     assert events == events_wanted, events
     expect(record, ulFailReason=state, recordFlag=0)
+    bed.nothing_recorded()
     assert bed.sink.events()[-1]["statusInfo"]["stateCode"] == state
     return record
 
@@ -194,7 +202,7 @@ def unknown_number(bed):
 
 
 def holds_and_resumes(bed):
-    bed.platform.bind(X, A, B)
+    bed.platform.bind(X, A, B, recordFlag="true")
     a, b = bed.call("a_holds", "b_held", 1500)
     assert requests(b) == ["INVITE", "ACK", "INVITE", "ACK", "INVITE", "ACK", "BYE"], requests(b)
     offers = [body for d, first, body in b.parts() if d == "received" and first.startswith("INVITE")]
@@ -203,42 +211,50 @@ def holds_and_resumes(bed):
     assert events == ANSWERED, events
     check_voices(bed)
     check_stream(bed.b_phone)
+    left, right = audio.read_wav(bed.platform.recording(record))
+    check_length(bed, record, left)
+    assert audio.heard(left, 440) >= 2500 and audio.heard(right, 880) >= 2500
 
 
 def early_media(bed):
-    bed.platform.bind(X, A, B)
+    bed.platform.bind(X, A, B, recordFlag="true")
     a, b = bed.call("a_hangs_up", "b_early_media", 1500)
     assert 183 in statuses(a), statuses(a)
     record, events = bed.record()
     assert events == ["callin", "callout", "answer", "disconnect"], events
     assert bed.a_phone.heard(880) >= 2500, "early media was not heard"
+    expect(record, recordFlag=0)
+    bed.nothing_recorded()
 
 
 def pracks_on_both_sides(bed):
-    bed.platform.bind(X, A, B)
-    a, b = bed.call("a_pracks", "b_reliable", 1500)
+    bed.platform.bind(X, A, B, recordFlag="true")
+    a, b = bed.call("a_pracks", "b_reliable", 3500)
     assert requests(b) == ["INVITE", "PRACK", "ACK", "BYE"], requests(b)
     reliable = [body for d, first, body in a.parts() if d == "received" and first.startswith("SIP/2.0 180")]
     assert reliable and b"RSeq:" in reliable[0] and b"100rel" in reliable[0]
     record, events = bed.record()
     assert events == ANSWERED, events
+    check_recording(bed, record)
 
 
 def late_offer(bed):
-    bed.platform.bind(X, A, B)
-    bed.call("a_late_offer", "b_answers", 2500)
+    bed.platform.bind(X, A, B, recordFlag="true")
+    bed.call("a_late_offer", "b_answers", 3500)
     record, events = bed.record()
     assert events == ANSWERED, events
     check_voices(bed)
+    check_recording(bed, record)
 
 
 def retransmitted_invite_and_lost_ack(bed):
-    bed.platform.bind(X, A, B)
-    a, b = bed.call("a_loses_ack", "b_answers", 1500)
+    bed.platform.bind(X, A, B, recordFlag="true")
+    a, b = bed.call("a_loses_ack", "b_answers", 3000)
     assert requests(b) == ["INVITE", "ACK", "BYE"], requests(b)
     assert statuses(a).count(200) >= 3, "the 200 was not repeated until its ACK"
     record, events = bed.record()
     assert events == ANSWERED, events
+    check_recording(bed, record)
 
 
 def max_duration_with_warning(bed):
@@ -256,8 +272,8 @@ def max_duration_with_warning(bed):
         first = phone.received[0][0]
         warned = next(t for t, _, _, _, kind, payload in phone.received if audio.power([audio.ALAW[c] for c in payload], 1400) > 0.7)
         assert 2.5 <= warned - first <= 4.2, f"the warning came {warned - first:.1f} s after the audio began"
-    # Only the 800 ms of the warning are not the other party's voice.
-    left, right = audio.read_wav(bed.platform.recording(record))
+    left, _ = audio.read_wav(bed.platform.recording(record))
+    check_length(bed, record, left)
     assert abs(len(left) / 8 - 6000) <= 150, f"recording of {len(left) / 8} ms for 6 s of talk"
 
 
@@ -278,6 +294,7 @@ def prompts_before_and_at_answer(bed):
         assert 350 <= phone.heard(1200) <= 550, f"record notice: {phone.heard(1200)} ms"
     expect(record, recordFlag=1)
     left, _ = audio.read_wav(bed.platform.recording(record))
+    check_length(bed, record, left, notice=True)
     assert abs(len(left) / 8 - 4000) <= 150, f"recording of {len(left) / 8} ms after a notice of 500 ms"
 
 
@@ -287,6 +304,7 @@ def short_calls_leave_no_file(bed):
     record, _ = bed.record()
     expect(record, recordFlag=0)
     assert not record.get("recordObjectName")
+    bed.nothing_recorded()
     bed.platform.wait_idle()
     bed.sink.clear()
     bed.call("a_hangs_up", "b_answers", 3140)
