@@ -137,14 +137,14 @@ impl Api {
 
     /// All routes: customers' and operator's.
     pub fn router(&self) -> Router {
-        self.customer_router()
+        customer::router(self.clone())
             .merge(admin::router(self.clone()))
             .fallback(customer::not_found)
     }
 
     /// The customers' routes alone, for an address of their own.
     pub fn customer_router(&self) -> Router {
-        customer::router(self.clone())
+        customer::router(self.clone()).fallback(customer::not_found)
     }
 
     /// The operator's routes alone, for an address of their own.
