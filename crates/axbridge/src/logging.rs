@@ -1,5 +1,7 @@
 //! Structured logs on standard error. Numbers are masked by their types before they get here.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context, Result};
 use tracing_subscriber::EnvFilter;
 
@@ -15,6 +17,8 @@ pub fn start(log: &LogSection) -> Result<()> {
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for eyes: in a file or a journal they are noise.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => builder.try_init(),
