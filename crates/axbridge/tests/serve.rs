@@ -64,6 +64,11 @@ fn it_serves_until_sigterm_and_starts_again_on_the_same_folder() {
         let customers = ready["customers"].as_str().unwrap();
         let unsigned = get(customers, "/rest/caas/relationnumber/partners/v1.0", "");
         assert!(unsigned.contains("resultcode"), "{unsigned}");
+        let nowhere = get(customers, "/rest/caas/nothing/v1.0", "");
+        assert!(
+            nowhere.starts_with("HTTP/1.1 404") && nowhere.contains("1010006"),
+            "{nowhere}"
+        );
         // No trunk is known, so the one who asks is a stranger; a stranger gets an answer and no more.
         let carrier = UdpSocket::bind("127.0.0.1:0").unwrap();
         carrier
@@ -99,4 +104,25 @@ fn two_processes_never_share_a_data_folder() {
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("data"), "{said}");
+}
+
+#[test]
+fn a_log_that_nobody_looks_at_has_no_colours() {
+    let scratch = Scratch::new("serve-log");
+    let dir = scratch.path().join("data");
+    let file = scratch.file(
+        "axbridge.toml",
+        &format!("{CONFIG}[store]\ndir = {dir:?}\n"),
+    );
+    let mut command = program(&scratch, &["serve", "--config", file.to_str().unwrap()]);
+    command.env("AXBRIDGE__LOG__FORMAT", "text");
+    let mut running = Running::start(command, Duration::from_secs(60));
+    running.line_with("ready");
+    running.signal("TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(
+        running.seen.iter().all(|l| !l.contains('\u{1b}')),
+        "{:?}",
+        running.seen
+    );
 }

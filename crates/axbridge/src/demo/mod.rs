@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use folder::Folder;
 use stage::Stage;
@@ -58,39 +58,47 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 async fn perform(options: &Options) -> Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let folder = Folder::make(options.dir.as_deref(), options.keep)?;
     let stage = Stage::build(&folder, Duration::from_secs(options.seconds)).await?;
-    let result = tokio::select! {
-        shown = act(&stage, &folder, options.keep) => shown,
-        signal = interrupted() => signal.map(|()| INTERRUPTED.into()),
+    let shown = tokio::select! {
+        kept = stage.show(&folder) => kept.map(Some),
+        () = signals.next() => Ok(None),
     };
-    stage.scribe.plain("\nStopping.");
-    stage.stop().await;
-    result
-}
-
-async fn act(stage: &Stage, folder: &Folder, keep: bool) -> Result<ExitCode> {
-    let code = match stage.show(folder).await? {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    };
-    if keep {
+    if options.keep && matches!(shown, Ok(Some(_))) {
         tokio::select! {
-            () = keep::run(stage, folder) => {}
-            // The usual end here, so that the code is that of the checks.
-            signal = interrupted() => signal?,
+            () = keep::run(&stage, &folder) => {}
+            // The usual end here, so that the code stays that of the checks.
+            () = signals.next() => {}
         }
     }
-    Ok(code)
+    stage.scribe.plain("\nStopping.");
+    stage.stop().await;
+    Ok(match shown? {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) => ExitCode::FAILURE,
+        None => INTERRUPTED.into(),
+    })
 }
 
-/// Ctrl-C or SIGTERM.
-async fn interrupted() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Ctrl-C and SIGTERM; listened to from the start, so that none is missed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
