@@ -155,6 +155,11 @@ impl Call {
             return leg.plain(200);
         }
         let offered = SessionDescription::parse(body).ok();
+        let says = offered
+            .as_ref()
+            .and_then(|d| d.audio())
+            .map(|s| s.direction);
+        let turned = says.is_some_and(|d| d != leg.wants);
         if leg.offered.is_some() || leg.negotiated.is_none() {
             // Its first offer has no answer yet: there is no place for another.
             return leg.plain(488);
@@ -170,6 +175,9 @@ impl Call {
         };
         let response = leg.plain(200).body(compose::SDP, answer);
         self.connect_side(ctx, side);
+        if let Some(other) = self.leg(side.other()) {
+            other.stale |= turned;
+        }
         response
     }
 
@@ -191,14 +199,22 @@ impl Call {
             return leg.respond(ctx, tx, leg.plain(400));
         };
         leg.respond(ctx, tx, leg.plain(200));
-        if let Some(other) = self
-            .leg(side.other())
-            .filter(|l| l.is_up() && l.abilities.info)
-        {
+        let Some(other) = self.leg(side.other()).filter(|l| l.is_up()) else {
+            return;
+        };
+        // Before its ACK we cannot know that it has heard of the dialog.
+        if other.abilities.info && other.unacked.is_none() {
             let body = format!("Signal={digit}\r\nDuration={duration_ms}\r\n");
             other.request(ctx, Method::Info, |r| {
                 r.body(compose::DTMF_RELAY, Bytes::from(body))
             });
+        } else if let Some(digit) = axbridge_media::Digit::from_char(digit) {
+            let command = axbridge_media::Command::SendDigit {
+                side: side.other(),
+                digit,
+                duration_ms,
+            };
+            self.sound.command(ctx, command);
         }
     }
 }

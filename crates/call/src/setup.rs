@@ -12,6 +12,7 @@ use crate::call::{Call, Deadlines, Phase, Plan};
 use crate::compose::{self, SecondLeg};
 use crate::core::{Ctx, LegKey};
 use crate::directory::{App, CallerHeader, Prack, Trunk};
+use crate::ids::Tag;
 use crate::leg::{Abilities, Leg, State};
 use crate::offer;
 use crate::outcome::Ending;
@@ -22,6 +23,10 @@ use crate::story::Story;
 
 /// A new INVITE that has passed the checks of the protocol.
 pub(crate) struct Incoming {
+    /// Our tag.
+    pub tag: Tag,
+    /// The early dialog.
+    pub dialog: Dialog,
     pub trunk: Arc<Trunk>,
     pub tx: ServerTx,
     pub message: Message,
@@ -301,6 +306,8 @@ impl Call {
 /// The caller's leg, with its early dialog.
 fn caller_leg(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Leg {
     let Incoming {
+        tag,
+        dialog,
         trunk,
         tx,
         message,
@@ -308,7 +315,6 @@ fn caller_leg(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Leg {
         offered,
         ..
     } = incoming;
-    let tag = ctx.core.ids.tag();
     let contact = compose::contact(ctx.core.advertised(&hop), &hop);
     // A late offer forces our own offer into the first reliable response; so it is used only where required.
     let wanted = message.requires("100rel") || (message.supports("100rel") && offered.is_some());
@@ -331,7 +337,7 @@ fn caller_leg(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Leg {
         state,
     );
     leg.abilities = Abilities::of(&message);
-    leg.dialog = Dialog::uas(&message, &tag.to_string(), hop).ok();
+    leg.dialog = Some(dialog);
     leg.offered = offered;
     leg.reliable = reliable;
     ctx.core.tags.insert(tag, leg.key);

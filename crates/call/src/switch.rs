@@ -7,7 +7,7 @@ use std::time::Instant;
 use axbridge_media as media;
 use axbridge_media::sdp::SessionDescription;
 use axbridge_sip::{
-    ClientTx, Event, Hop, Message, Method, Name, ResponseBuilder, ServerTx, Transmit,
+    ClientTx, Dialog, Event, Hop, Message, Method, Name, ResponseBuilder, ServerTx, Transmit,
 };
 use bytes::Bytes;
 
@@ -233,7 +233,9 @@ impl Switch {
         hop: Hop,
         plane: &mut dyn MediaPlane,
     ) {
-        if message.status().is_some_and(|s| s >= 200) {
+        let asked = self.core.client_txs.get(&tx).copied();
+        let is_final = message.status().is_some_and(|s| s >= 200);
+        if is_final {
             self.core.client_txs.remove(&tx);
         }
         let leg = message
@@ -244,6 +246,15 @@ impl Switch {
             return self.with_call(now, leg.call, plane, |call, ctx| {
                 call.response(ctx, leg.side, tx, message, hop);
             });
+        }
+        if let Some(leg) = asked {
+            // The transaction is ours but the tags or the Call-ID are not: as good as no answer.
+            if is_final {
+                self.with_call(now, leg.call, plane, |call, ctx| {
+                    call.unanswered(ctx, leg.side, tx);
+                });
+            }
+            return;
         }
         let accepted = message.status().is_some_and(|s| (200..300).contains(&s));
         if accepted && *message.cseq_method() == Method::Invite {
@@ -275,7 +286,15 @@ impl Switch {
                 self.core.server_txs.insert(tx, leg);
             }
             return self.with_call(now, leg.call, plane, |call, ctx| {
-                call.invites.extend(is_invite.then_some(tx));
+                if is_invite {
+                    // Only what is not answered yet can be cancelled.
+                    let core = &mut *ctx.core;
+                    call.invites.retain(|tx| {
+                        let open = core.endpoint.server_request(*tx).is_some();
+                        open || core.server_txs.remove(tx).is_none()
+                    });
+                    call.invites.push(tx);
+                }
                 call.request(ctx, leg.side, tx, &message);
             });
         }
@@ -334,7 +353,7 @@ impl Switch {
 
     /// The checks before there is a call: each refusal is a plain response and leaves nothing behind.
     fn admit(
-        &self,
+        &mut self,
         tx: ServerTx,
         message: Message,
         hop: Hop,
@@ -347,9 +366,11 @@ impl Switch {
         if let Some(response) = compose::refusal_by_header(&trunk, &message) {
             return Err(Box::new(response));
         }
-        if message.contact().is_none() {
+        let tag = self.core.ids.tag();
+        let Ok(dialog) = Dialog::uas(&message, &tag.to_string(), hop) else {
+            // Nobody could be reached in it.
             return refuse(400);
-        }
+        };
         if trunk.prack == Prack::Required
             && !message.supports("100rel")
             && !message.requires("100rel")
@@ -380,6 +401,8 @@ impl Switch {
             },
         };
         Ok(Incoming {
+            tag,
+            dialog,
             trunk,
             tx,
             message,

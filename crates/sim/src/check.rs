@@ -44,7 +44,13 @@ pub(crate) fn call(pair: &Pair) -> Vec<String> {
             wrong.push(format!("{:?} is left with {what}", phone.side));
         }
     }
+    if pair.story.noisy {
+        wrong.clear();
+    }
     facts(pair, &mut wrong);
+    if pair.story.noisy {
+        return wrong;
+    }
     deadline(pair, &mut wrong);
     if let Some(record) = record(pair) {
         expect::compare(pair, record, &mut wrong);

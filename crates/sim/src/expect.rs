@@ -106,7 +106,7 @@ fn cancelled(story: &Story) -> Option<Expected> {
 /// The callee decides: by its one final step.
 fn called(story: &Story) -> Option<Expected> {
     let callee = &story.callee;
-    if !speaks_g711(&story.caller.party) && story.caller.offers {
+    if !speaks_g711(&story.caller.party) {
         // A call that is recorded or speaks to the caller needs G.711; others do not.
         return None;
     }

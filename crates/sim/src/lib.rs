@@ -10,9 +10,11 @@
 mod check;
 pub mod clock;
 pub mod expect;
+mod install;
 pub mod ladder;
 pub mod leaks;
 pub mod net;
+mod noise;
 pub mod phone;
 pub mod plan;
 pub mod plane;

@@ -54,6 +54,8 @@ pub enum Act {
     Refer,
     /// A method that nobody knows.
     Unknown,
+    /// A new offer, `sendonly`, in the PRACK of the response that answered the first.
+    PrackOffer,
     /// Falls silent for ever.
     Vanish,
 }
@@ -103,6 +105,8 @@ pub struct Party {
     pub vanishes: Option<Duration>,
     /// Names its host in Via and Call-ID instead of its address.
     pub host_names: bool,
+    /// The caller's PRACKs bring new offers where they may (RFC 3262 §5).
+    pub prack_offers: bool,
     /// Writes everything that must not cross into headers of its own.
     pub chatty: bool,
 }
@@ -119,6 +123,7 @@ impl Default for Party {
             acks_lost: 0,
             vanishes: None,
             host_names: false,
+            prack_offers: false,
             chatty: true,
         }
     }
@@ -362,6 +367,8 @@ pub struct Story {
     pub b_link: LinkPlan,
     /// The call is ended from outside, by the time since the INVITE.
     pub stopped: Option<(Duration, StoppedBy)>,
+    /// Spoilt copies of messages reach us, too: anything may come of them but a panic, a leak or a remainder.
+    pub noisy: bool,
 }
 
 impl Default for Story {
@@ -378,6 +385,7 @@ impl Default for Story {
             a_link: LinkPlan::CLEAN,
             b_link: LinkPlan::CLEAN,
             stopped: None,
+            noisy: false,
         }
     }
 }

@@ -71,6 +71,8 @@ pub struct SimPlane {
     pub wrong: Vec<String>,
     /// Timers that the world has still to take.
     pub timers: Vec<(Instant, CallKey, PlaneTimer)>,
+    /// Commands that the world has still to look at.
+    pub commands: Vec<(usize, Command)>,
     /// Packets that the world has still to look at.
     pub rtp: Vec<RtpOut>,
     plans: Vec<MediaPlan>,
@@ -95,6 +97,7 @@ impl SimPlane {
             wall_ms: 0,
             wrong: Vec::new(),
             timers: Vec::new(),
+            commands: Vec::new(),
             rtp: Vec::new(),
             plans,
             sessions: HashMap::new(),
@@ -368,6 +371,7 @@ impl MediaPlane for SimPlane {
                 .push(format!("{} without a session", name(&command)));
             return;
         };
+        self.commands.push((open.pair, command.clone()));
         match &command {
             Command::Connect {
                 side, negotiated, ..
@@ -409,7 +413,32 @@ impl MediaPlane for SimPlane {
     }
 }
 
-/// What a command is called in a ladder.
+/// A command as a line of a ladder.
+#[must_use]
+pub fn note(command: &Command) -> String {
+    let what = name(command);
+    match command {
+        Command::Connect {
+            side, negotiated, ..
+        } => format!(
+            "{what} {side:?}: {} {}",
+            negotiated.codec.name(),
+            negotiated.direction.as_str()
+        ),
+        Command::Bridge(on) | Command::WatchMedia(on) => format!("{what} {on}"),
+        Command::Play {
+            side,
+            prompt,
+            repeat,
+            ..
+        } => format!("{what} to {side:?}: {prompt:?} repeat={repeat}"),
+        Command::StopPlay { side } | Command::SendDigit { side, .. } => format!("{what} {side:?}"),
+        Command::StartRecord { layout, .. } => format!("{what} {layout:?}"),
+        Command::StopRecord => what.to_owned(),
+    }
+}
+
+/// What a command is called.
 #[must_use]
 pub fn name(command: &Command) -> &'static str {
     match command {

@@ -57,11 +57,25 @@ pub fn story(random: &mut SmallRng) -> Story {
             };
             (ms(random, 0, 40_000), by)
         }),
+        noisy: random.random_bool(0.03),
     };
-    story.ends(random)
+    let mut story = story.ends(random);
+    if random.random_bool(0.15) {
+        story.squeeze();
+    }
+    story
 }
 
 impl Story {
+    /// Everything after the answer happens at once.
+    fn squeeze(&mut self) {
+        for party in [&mut self.caller.party, &mut self.callee.party] {
+            for (at, _) in &mut party.talk {
+                *at /= 50;
+            }
+        }
+    }
+
     /// Sees to it that somebody ends the call.
     fn ends(mut self, random: &mut SmallRng) -> Story {
         let ends = |p: &Party| {
@@ -158,6 +172,7 @@ fn party(random: &mut SmallRng) -> Party {
         },
         vanishes: random.random_bool(0.03).then(|| ms(random, 0, 30_000)),
         host_names: random.random_bool(0.5),
+        prack_offers: random.random_bool(0.1),
         chatty: random.random_bool(0.7),
     }
 }

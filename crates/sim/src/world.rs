@@ -5,26 +5,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axbridge_binding::{AppId, Axb, NumberInfo, Policy, SubscriptionId, Table, TrunkId};
-use axbridge_call::{
-    App, AppPrompts, CallKey, Directory, Fact, FactKind, Listen, Snapshot, StoppedBy, Switch,
-    SwitchConfig, Trunk,
-};
-use axbridge_media::{Prompt, Side, tone};
-use axbridge_numbering::{Number, NumberRules};
-use axbridge_sip::{EndpointConfig, Hop, Transport};
+use axbridge_binding::Table;
+use axbridge_call::{CallKey, Directory, Fact, FactKind, Snapshot, StoppedBy, Switch};
+use axbridge_media::{Command, Side};
+use axbridge_sip::{Hop, Transport};
 use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use crate::check;
-use crate::clock::{Clock, Queue, WALL_START_MS};
+use crate::clock::{Clock, Queue};
+use crate::install::{config, install};
 use crate::ladder::Ladder;
 use crate::leaks::Leaks;
 use crate::net::{Arrivals, Link};
+use crate::noise;
 use crate::phone::{Phone, Setup, Timer};
-use crate::plan::{Act, Bound, Story, TrunkPlan};
-use crate::plane::{PlaneTimer, SimPlane, media_ip};
+use crate::plan::{Act, Story};
+use crate::plane::{PlaneTimer, SimPlane};
 
 /// A world that is not at rest after this long never will be.
 const LONGEST: Duration = Duration::from_secs(4 * 3600);
@@ -108,36 +106,14 @@ pub struct World {
     pub breaks: Vec<String>,
     /// Messages that we sent.
     pub messages: u64,
+    /// Commands to the media side, when notes are kept: when, in which call, what.
+    pub commands: Vec<(Duration, usize, Command)>,
 }
 
 /// Our address.
 #[must_use]
 pub fn switch_address() -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], 5060))
-}
-
-fn prompt(ms: u32) -> Arc<Prompt> {
-    let samples = tone::sine(440.0, ms, 8000);
-    Prompt::from_linear(&samples).map_or_else(|_| Arc::new(tone::ring_back()), Arc::new)
-}
-
-struct Prompts {
-    pre_voice: Arc<Prompt>,
-    hint: Arc<Prompt>,
-    last: Arc<Prompt>,
-    refusal: Arc<Prompt>,
-    ring_back: Arc<Prompt>,
-}
-
-fn prompts() -> &'static Prompts {
-    static PROMPTS: OnceLock<Prompts> = OnceLock::new();
-    PROMPTS.get_or_init(|| Prompts {
-        pre_voice: prompt(2_500),
-        hint: prompt(1_200),
-        last: prompt(2_000),
-        refusal: prompt(3_000),
-        ring_back: Arc::new(tone::ring_back()),
-    })
 }
 
 /// The secret that a world's randomness is drawn from is its seed.
@@ -167,6 +143,7 @@ impl World {
             ladder: Ladder::default(),
             breaks: Vec::new(),
             messages: 0,
+            commands: Vec::new(),
         };
         for (index, story) in stories.into_iter().enumerate() {
             world.add(index, story, &mut numbers, &directory, &mut snapshot);
@@ -344,7 +321,7 @@ impl World {
     }
 
     fn phone_timer(&mut self, now: Instant, pair: usize, side: Side, timer: Timer) {
-        if matches!(timer, Timer::Talk(Act::Bye, 0)) {
+        if matches!(timer, Timer::Talk(Act::Bye, 0)) && !self.pairs[pair].story.noisy {
             let wrong = check::agreement(now, &self.pairs[pair]);
             self.breaks.extend(wrong);
         }
@@ -400,9 +377,12 @@ impl World {
             for (at, timer) in std::mem::take(&mut phone.timers) {
                 self.queue.push(at, Happening::Phone { pair, side, timer });
             }
-            for what in std::mem::take(&mut phone.wrong) {
-                self.breaks.push(format!("{side:?} of call {pair}: {what}"));
+            let wrong = std::mem::take(&mut phone.wrong);
+            if !self.pairs[pair].story.noisy {
+                let named = |what| format!("{side:?} of call {pair}: {what}");
+                self.breaks.extend(wrong.into_iter().map(named));
             }
+            let phone = &mut self.pairs[pair].phones[side.index()];
             let Some(transmit) = phone.poll_transmit() else {
                 break;
             };
@@ -411,6 +391,7 @@ impl World {
             let bytes = transmit.bytes;
             self.ladder
                 .sip(at, (pair, side), true, bytes.clone(), fate(&arrivals));
+            self.spoil(at, pair, side, &bytes);
             for wait in arrivals.into_iter().flatten() {
                 let bytes = bytes.clone();
                 self.queue.push(
@@ -419,6 +400,21 @@ impl World {
                 );
             }
         }
+    }
+
+    /// On a noisy line a spoilt copy of a message comes, too.
+    fn spoil(&mut self, at: Duration, pair: usize, side: Side, bytes: &Bytes) {
+        if !self.pairs[pair].story.noisy || !self.network.random_bool(0.2) {
+            return;
+        }
+        let bytes = noise::spoilt(&mut self.network, bytes);
+        self.ladder
+            .sip(at, (pair, side), true, bytes.clone(), "(spoilt)");
+        let wait = Duration::from_micros(self.network.random_range(0..300_000));
+        self.queue.push(
+            self.clock.now() + wait,
+            Happening::ToSwitch { pair, side, bytes },
+        );
     }
 
     fn carry(&mut self, pair: usize, side: Side, way: usize, bytes: &[u8]) -> Arrivals {
@@ -464,7 +460,8 @@ impl World {
                 let pair = self.by_x.get(called).copied();
                 if let Some(pair) = pair {
                     let known = self.by_session.insert(fact.session_id.clone(), pair);
-                    if known.is_some() || !self.pairs[pair].facts.is_empty() {
+                    let first = known.is_none() && self.pairs[pair].facts.is_empty();
+                    if !first && !self.pairs[pair].story.noisy {
                         self.breaks.push("a second call for one INVITE".into());
                     }
                 }
@@ -481,6 +478,13 @@ impl World {
         });
         let now = self.clock.now();
         let p = &mut self.pairs[pair];
+        if p.facts
+            .first()
+            .is_some_and(|f| f.session_id != fact.session_id)
+        {
+            // A spoilt INVITE has made a call of its own.
+            return;
+        }
         match fact.kind {
             FactKind::Answer { .. } if p.story.rules.minutes > 0 => {
                 let length = p.story.rules.minute * u32::from(p.story.rules.minutes);
@@ -493,6 +497,13 @@ impl World {
     }
 
     fn after_plane(&mut self) {
+        let at = self.clock.elapsed();
+        for (pair, command) in std::mem::take(&mut self.plane.commands) {
+            self.ladder.note(at, pair, || crate::plane::note(&command));
+            if self.ladder.notes {
+                self.commands.push((at, pair, command));
+            }
+        }
         for (at, key, timer) in std::mem::take(&mut self.plane.timers) {
             self.queue.push(at, Happening::Plane { key, timer });
         }
@@ -574,158 +585,4 @@ fn rtp_packet(side: Side, sequence: u16, pt: u8) -> Vec<u8> {
     packet.extend(ssrc(side));
     packet.extend([0x55; 160]);
     packet
-}
-
-fn config(stories: &[Story]) -> SwitchConfig {
-    SwitchConfig {
-        node: "sim".into(),
-        host: "axbridge.example".into(),
-        shard: 0,
-        shards: 1,
-        listen: vec![Listen {
-            transport: Transport::Udp,
-            local: switch_address(),
-            advertised: switch_address(),
-        }],
-        calls_max: 1000,
-        minute: stories
-            .first()
-            .map_or(Duration::from_secs(60), |s| s.rules.minute),
-        closing_max: Duration::from_secs(5),
-        ring_back: prompts().ring_back.clone(),
-        sip: EndpointConfig {
-            user_agent: "axbridge".into(),
-            ..EndpointConfig::default()
-        },
-    }
-}
-
-fn trunk(id: u16, peer: SocketAddr, plan: &TrunkPlan, media: IpAddr) -> Arc<Trunk> {
-    Arc::new(Trunk {
-        id: TrunkId(id),
-        name: format!("trunk {id}"),
-        peers: vec![peer],
-        sources: Vec::new(),
-        transport: Default::default(),
-        local: None,
-        domain: None,
-        numbers: NumberRules {
-            out: plan.out,
-            ..NumberRules::default()
-        },
-        caller_from: vec![
-            axbridge_call::CallerHeader::PAssertedIdentity,
-            axbridge_call::CallerHeader::From,
-        ],
-        media_ip: Some(media),
-        prack: plan.prack,
-        learn_media_source: false,
-        user_phone: plan.user_phone,
-        asserted_identity: plan.asserted_identity,
-    })
-}
-
-/// Puts trunks, application, number and binding of a story where the switch finds them.
-fn install(
-    index: usize,
-    story: &Story,
-    [a, b, x]: [&str; 3],
-    directory: &Directory,
-    snapshot: &mut Snapshot,
-) {
-    let [a_trunk, b_trunk] = [index as u16 * 2 + 1, index as u16 * 2 + 2];
-    let peer = |side: u8| SocketAddr::from(([10, 1 + side, 100 + index as u8, 117], 5060));
-    let made = [
-        trunk(a_trunk, peer(0), &story.a_trunk, media_ip(index, Side::A)),
-        trunk(b_trunk, peer(1), &story.b_trunk, media_ip(index, Side::B)),
-    ];
-    for t in made {
-        snapshot.trunks.insert(t.id, t);
-    }
-    let app = AppId(index as u32 + 1);
-    snapshot.apps.insert(app, application(app, story));
-    let number = |text: &str| Number::parse_global(text).unwrap_or_else(|_| unreachable!("{text}"));
-    let (a, b, x) = (number(a), number(b), number(x));
-    if story.bound == Bound::NoSuchX {
-        return;
-    }
-    directory.table.set_number(
-        x,
-        NumberInfo {
-            app,
-            status: story.bound.status(),
-            trunk: TrunkId(b_trunk),
-            mode: axbridge_binding::RouteKind::Axb,
-            area: None,
-        },
-    );
-    let caller_is_a = !matches!(story.bound, Bound::Yes { caller_is_a: false });
-    let (first, second) = if caller_is_a { (a, b) } else { (b, a) };
-    let someone = number("+8613900099999");
-    let axb = Axb {
-        subscription: SubscriptionId(index as u128 + 77),
-        app,
-        x,
-        a: if story.bound == Bound::Others {
-            someone
-        } else {
-            first
-        },
-        b: second,
-        direction: story.bound.direction(),
-        expires_at_ms: match story.bound {
-            Bound::ExpiresIn(ms) => {
-                let arrives = story.starts + story.a_link.delay;
-                let at = WALL_START_MS + arrives.as_millis() as u64;
-                Some(at.saturating_add_signed(ms))
-            }
-            _ => None,
-        },
-        policy: policy(story),
-        user_data: Some("order 4711".into()),
-    };
-    if directory.table.publish_axb(&axb).is_err() {
-        unreachable!("a binding that the table takes");
-    }
-}
-
-fn policy(story: &Story) -> Policy {
-    let rules = &story.rules;
-    let name = |on: bool, name: &str| on.then(|| Arc::from(name));
-    Policy {
-        max_duration_min: rules.minutes,
-        last_min_voice: name(rules.last_minute_voice, "last.wav"),
-        record: rules.record,
-        record_hint_tone: name(rules.record_hint, "hint.wav"),
-        pre_voice_caller: name(rules.pre_voice, "pre.wav"),
-        pre_voice_callee: name(rules.pre_voice, "pre.wav"),
-        warn_before_s: 60,
-        private_sms: true,
-    }
-}
-
-fn application(id: AppId, story: &Story) -> Arc<App> {
-    let p = prompts();
-    let refusal = story.rules.refusal_prompts.then(|| p.refusal.clone());
-    Arc::new(App {
-        id,
-        key: "simulated".into(),
-        recording: true,
-        layout: story.rules.layout,
-        refusals: AppPrompts {
-            no_permission: refusal.clone(),
-            service_abnormal: refusal.clone(),
-            no_binding: refusal,
-        },
-        prompts: [
-            ("last.wav", &p.last),
-            ("hint.wav", &p.hint),
-            ("pre.wav", &p.pre_voice),
-        ]
-        .into_iter()
-        .map(|(name, prompt)| (Arc::from(name), prompt.clone()))
-        .collect(),
-        answer_timeout_ms: story.rules.answer_timeout.as_millis() as u64,
-        active: story.bound != Bound::AppSuspended,
-    })
 }

@@ -439,6 +439,18 @@ mod client {
     }
 
     #[test]
+    fn a_response_of_another_method_answers_nothing() {
+        let mut solo = solo();
+        let (_, sent) = calling(&mut solo, Method::Options);
+        solo.feed(&response(&sent, 200).replace("1 OPTIONS", "1 BYE"));
+        solo.feed(&response(&sent, 200).replace("1 OPTIONS", "1 OPTION"));
+        assert_eq!(words(&solo.events()), [""; 0]);
+        solo.feed(&response(&sent, 200));
+        assert_eq!(words(&solo.events()), ["200"]);
+        assert_eq!(solo.endpoint.counters().stray_responses, 2);
+    }
+
+    #[test]
     fn finals_are_told_once_and_forks_each() {
         let mut solo = solo();
         let (_, invite) = calling(&mut solo, Method::Invite);

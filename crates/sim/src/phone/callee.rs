@@ -311,6 +311,9 @@ impl Phone {
         let place = self.fork(now, fork);
         let fork = &self.called().forks[place].1;
         if fork.pending.as_ref().is_some_and(|p| p.has_sdp) {
+            if self.called().done {
+                return;
+            }
             if self.called().cancelled {
                 return self.reject(now, 487, None);
             }

@@ -23,6 +23,7 @@ pub(crate) struct Calling {
     media: Option<Media>,
     /// The answer to our offer came in a reliable response.
     settled: bool,
+    just_settled: bool,
     /// An answer came in an unreliable response: the 2xx has to bring the same.
     preview: Option<Bytes>,
     early_begun: bool,
@@ -41,6 +42,7 @@ impl Calling {
             local_tag: String::new(),
             media: None,
             settled: false,
+            just_settled: false,
             preview: None,
             early_begun: false,
             refused: false,
@@ -207,10 +209,16 @@ impl Phone {
         let mut prack = self.dialogs[index]
             .request(Method::Prack)
             .header(Name::RAck, rack);
+        let offers = self.calling().plan.party.prack_offers
+            && std::mem::take(&mut self.calling().just_settled);
         if let Some(answer) = answer {
             prack = prack.body("application/sdp", answer);
+        } else if offers {
+            let media = &mut self.dialogs[index].media;
+            let codecs = media.codecs.clone();
+            prack = prack.body("application/sdp", media.offer(&codecs, Flow::Send, false));
         }
-        self.send(now, index, prack, Act::Options, 0, false);
+        self.send(now, index, prack, Act::PrackOffer, 0, offers);
         self.begin_early(now);
     }
 
@@ -233,6 +241,7 @@ impl Phone {
                 self.complain(format!("answer in a 1xx: {why}"));
             }
             self.calling().settled = true;
+            self.calling().just_settled = true;
             return None;
         }
         match media.answer(&body) {

@@ -73,6 +73,8 @@ pub(crate) struct Dialog {
     pub incoming: Option<Incoming>,
     /// ACKs of ours, by CSeq.
     pub acks: BTreeMap<u32, Acknowledgement>,
+    /// A request was sent after the 2xx: whoever gets it knows that the 2xx has come.
+    pub spoke: bool,
     /// Reliable responses taken.
     pub rseq: Option<u32>,
     /// When something last changed here.
@@ -104,6 +106,7 @@ impl Dialog {
             unacked: None,
             incoming: None,
             acks: BTreeMap::new(),
+            spoke: false,
             rseq: None,
             touched: now,
         };
@@ -129,6 +132,7 @@ impl Dialog {
             unacked: None,
             incoming: None,
             acks: BTreeMap::new(),
+            spoke: false,
             rseq: None,
             touched: now,
         };

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use crate::plan::{Act, CalleePlan, CallerPlan, OnCancel, Party};
+use crate::plan::{Act, CalleePlan, CallerPlan, OnCancel, OnReinvite, Party};
 pub(crate) use dialog::{Dialog, Life};
 pub use junk::Secrets;
 
@@ -305,7 +305,11 @@ pub(crate) struct Settled {
 
 impl Phone {
     pub(crate) fn settled(&self, now: Instant, peace: Duration) -> Option<Settled> {
-        if self.vanished {
+        let willing = !matches!(
+            self.party().on_reinvite,
+            OnReinvite::Refuse(_) | OnReinvite::Stall
+        );
+        if self.vanished || !willing {
             return None;
         }
         let dialog = self.dialogs.iter().find(|d| d.life == Life::Confirmed)?;

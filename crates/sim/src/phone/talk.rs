@@ -78,6 +78,8 @@ impl Phone {
                 }
             }
             Act::Vanish => self.vanish(),
+            // Comes with a PRACK or not at all.
+            Act::PrackOffer => {}
             Act::Hold | Act::HoldCancelled(_) => self.offer(
                 now,
                 index,
@@ -211,6 +213,7 @@ impl Phone {
         let tx = self.endpoint.request(now, hop, request);
         let dialog = &mut self.dialogs[index];
         dialog.touched = now;
+        dialog.spoke |= dialog.life == Life::Confirmed;
         dialog.outgoing.push(Outgoing {
             tx,
             method,
@@ -238,6 +241,7 @@ impl Phone {
         dialog.touched = now;
         match sent.method {
             Method::Invite | Method::Update => self.offer_answered(now, index, &sent, message),
+            Method::Prack if sent.offers => self.offer_answered(now, index, &sent, message),
             Method::Refer if status < 300 => self.complain("REFER was accepted"),
             Method::Other(_) if status < 300 => self.complain("an unknown method was accepted"),
             Method::Options | Method::Info if status > 500 => {
@@ -294,7 +298,8 @@ impl Phone {
             408 | 481 => return self.after(now, Duration::ZERO, Timer::Talk(Act::Bye, 1)),
             _ => return,
         };
-        let again = !matches!(sent.act, Act::HoldCancelled(_)) && sent.tries < TRIES_MAX;
+        let once = matches!(sent.act, Act::HoldCancelled(_) | Act::PrackOffer);
+        let again = !once && sent.tries < TRIES_MAX;
         if again {
             let timer = Timer::Talk(sent.act, sent.tries + 10);
             self.after(now, Duration::from_millis(wait_ms), timer);

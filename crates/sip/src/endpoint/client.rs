@@ -78,8 +78,14 @@ impl Endpoint {
         let Some((client, own_hop)) = self.table.client(index) else {
             return;
         };
-        let is_invite = matches!(client.machine, Some(ClientMachine::Invite(_)));
-        if is_invite != (*message.cseq_method() == Method::Invite) {
+        // §17.1.3: the branch alone does not make it a response to this request.
+        let method = message.cseq_method();
+        let fits = match &client.machine {
+            Some(ClientMachine::Invite(_)) => *method == Method::Invite,
+            Some(ClientMachine::Other(machine)) => machine.is_method(method.as_str()),
+            None => false,
+        };
+        if !fits {
             self.counters.stray_responses += 1;
             return;
         }

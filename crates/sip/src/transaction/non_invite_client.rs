@@ -55,6 +55,16 @@ impl NonInviteClient {
         }
     }
 
+    /// Whether the request is of this method; after the final response, when it is let go, any is believed.
+    pub fn is_method(&self, method: &str) -> bool {
+        match self {
+            Self::Trying { request, .. } | Self::Proceeding { request, .. } => request
+                .strip_prefix(method.as_bytes())
+                .is_some_and(|rest| rest.first() == Some(&b' ')),
+            Self::Completed { .. } => true,
+        }
+    }
+
     /// A response.
     pub fn on_response(self, now: Tick, rules: Rules, status: u16) -> Step<Self> {
         match (self, status) {

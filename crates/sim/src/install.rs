@@ -1,0 +1,195 @@
+//! What the switch of a simulated world is given: trunks, applications, prompts, numbers and bindings.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axbridge_binding::{AppId, Axb, NumberInfo, Policy, SubscriptionId, TrunkId};
+use axbridge_call::{App, AppPrompts, Directory, Listen, Snapshot, SwitchConfig, Trunk};
+use axbridge_media::{Prompt, Side, tone};
+use axbridge_numbering::{Number, NumberRules};
+use axbridge_sip::{EndpointConfig, Transport};
+
+use crate::clock::WALL_START_MS;
+use crate::plan::{Bound, Story, TrunkPlan};
+use crate::plane::media_ip;
+use crate::world::switch_address;
+
+fn prompt(ms: u32) -> Arc<Prompt> {
+    let samples = tone::sine(440.0, ms, 8000);
+    Prompt::from_linear(&samples).map_or_else(|_| Arc::new(tone::ring_back()), Arc::new)
+}
+
+struct Prompts {
+    pre_voice: Arc<Prompt>,
+    hint: Arc<Prompt>,
+    last: Arc<Prompt>,
+    refusal: Arc<Prompt>,
+    ring_back: Arc<Prompt>,
+}
+
+fn prompts() -> &'static Prompts {
+    static PROMPTS: OnceLock<Prompts> = OnceLock::new();
+    PROMPTS.get_or_init(|| Prompts {
+        pre_voice: prompt(2_500),
+        hint: prompt(1_200),
+        last: prompt(2_000),
+        refusal: prompt(3_000),
+        ring_back: Arc::new(tone::ring_back()),
+    })
+}
+
+/// The settings of a switch for these stories.
+pub(crate) fn config(stories: &[Story]) -> SwitchConfig {
+    SwitchConfig {
+        node: "sim".into(),
+        host: "axbridge.example".into(),
+        shard: 0,
+        shards: 1,
+        listen: vec![Listen {
+            transport: Transport::Udp,
+            local: switch_address(),
+            advertised: switch_address(),
+        }],
+        calls_max: 1000,
+        minute: stories
+            .first()
+            .map_or(Duration::from_secs(60), |s| s.rules.minute),
+        closing_max: Duration::from_secs(5),
+        ring_back: prompts().ring_back.clone(),
+        sip: EndpointConfig {
+            user_agent: "axbridge".into(),
+            ..EndpointConfig::default()
+        },
+    }
+}
+
+fn trunk(id: u16, peer: SocketAddr, plan: &TrunkPlan, media: IpAddr) -> Arc<Trunk> {
+    Arc::new(Trunk {
+        id: TrunkId(id),
+        name: format!("trunk {id}"),
+        peers: vec![peer],
+        sources: Vec::new(),
+        transport: Default::default(),
+        local: None,
+        domain: None,
+        numbers: NumberRules {
+            out: plan.out,
+            ..NumberRules::default()
+        },
+        caller_from: vec![
+            axbridge_call::CallerHeader::PAssertedIdentity,
+            axbridge_call::CallerHeader::From,
+        ],
+        media_ip: Some(media),
+        prack: plan.prack,
+        learn_media_source: false,
+        user_phone: plan.user_phone,
+        asserted_identity: plan.asserted_identity,
+    })
+}
+
+/// Puts trunks, application, number and binding of a story where the switch finds them.
+pub(crate) fn install(
+    index: usize,
+    story: &Story,
+    [a, b, x]: [&str; 3],
+    directory: &Directory,
+    snapshot: &mut Snapshot,
+) {
+    let [a_trunk, b_trunk] = [index as u16 * 2 + 1, index as u16 * 2 + 2];
+    let peer = |side: u8| SocketAddr::from(([10, 1 + side, 100 + index as u8, 117], 5060));
+    let made = [
+        trunk(a_trunk, peer(0), &story.a_trunk, media_ip(index, Side::A)),
+        trunk(b_trunk, peer(1), &story.b_trunk, media_ip(index, Side::B)),
+    ];
+    for t in made {
+        snapshot.trunks.insert(t.id, t);
+    }
+    let app = AppId(index as u32 + 1);
+    snapshot.apps.insert(app, application(app, story));
+    let number = |text: &str| Number::parse_global(text).unwrap_or_else(|_| unreachable!("{text}"));
+    let (a, b, x) = (number(a), number(b), number(x));
+    if story.bound == Bound::NoSuchX {
+        return;
+    }
+    directory.table.set_number(
+        x,
+        NumberInfo {
+            app,
+            status: story.bound.status(),
+            trunk: TrunkId(b_trunk),
+            mode: axbridge_binding::RouteKind::Axb,
+            area: None,
+        },
+    );
+    let caller_is_a = !matches!(story.bound, Bound::Yes { caller_is_a: false });
+    let (first, second) = if caller_is_a { (a, b) } else { (b, a) };
+    let someone = number("+8613900099999");
+    let axb = Axb {
+        subscription: SubscriptionId(index as u128 + 77),
+        app,
+        x,
+        a: if story.bound == Bound::Others {
+            someone
+        } else {
+            first
+        },
+        b: second,
+        direction: story.bound.direction(),
+        expires_at_ms: match story.bound {
+            Bound::ExpiresIn(ms) => {
+                let arrives = story.starts + story.a_link.delay;
+                let at = WALL_START_MS + arrives.as_millis() as u64;
+                Some(at.saturating_add_signed(ms))
+            }
+            _ => None,
+        },
+        policy: policy(story),
+        user_data: Some("order 4711".into()),
+    };
+    if directory.table.publish_axb(&axb).is_err() {
+        unreachable!("a binding that the table takes");
+    }
+}
+
+fn policy(story: &Story) -> Policy {
+    let rules = &story.rules;
+    let name = |on: bool, name: &str| on.then(|| Arc::from(name));
+    Policy {
+        max_duration_min: rules.minutes,
+        last_min_voice: name(rules.last_minute_voice, "last.wav"),
+        record: rules.record,
+        record_hint_tone: name(rules.record_hint, "hint.wav"),
+        pre_voice_caller: name(rules.pre_voice, "pre.wav"),
+        pre_voice_callee: name(rules.pre_voice, "pre.wav"),
+        warn_before_s: 60,
+        private_sms: true,
+    }
+}
+
+fn application(id: AppId, story: &Story) -> Arc<App> {
+    let p = prompts();
+    let refusal = story.rules.refusal_prompts.then(|| p.refusal.clone());
+    Arc::new(App {
+        id,
+        key: "simulated".into(),
+        recording: true,
+        layout: story.rules.layout,
+        refusals: AppPrompts {
+            no_permission: refusal.clone(),
+            service_abnormal: refusal.clone(),
+            no_binding: refusal,
+        },
+        prompts: [
+            ("last.wav", &p.last),
+            ("hint.wav", &p.hint),
+            ("pre.wav", &p.pre_voice),
+        ]
+        .into_iter()
+        .map(|(name, prompt)| (Arc::from(name), prompt.clone()))
+        .collect(),
+        answer_timeout_ms: story.rules.answer_timeout.as_millis() as u64,
+        active: story.bound != Bound::AppSuspended,
+    })
+}
