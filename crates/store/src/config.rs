@@ -35,6 +35,8 @@ pub struct StoreConfig {
     pub journal_bytes_max: u64,
     /// Journal files are synced to the disk at least this often while something is written.
     pub journal_sync_ms: u64,
+    /// Length of a minute between attempts to deliver; anything but 60,000 is for tests.
+    pub retry_minute_ms: u64,
     /// How long call records are kept.
     pub records_kept_days: u32,
     /// How long undelivered notifications are kept.
@@ -54,6 +56,7 @@ impl StoreConfig {
             segment_bytes: 16 << 20,
             journal_bytes_max: 1 << 30,
             journal_sync_ms: 100,
+            retry_minute_ms: 60_000,
             records_kept_days: 31,
             undelivered_kept_days: 31,
             clock: system_clock(),

@@ -246,5 +246,7 @@ section! {
         enabled: bool = false,
         /// Length of a minute of `maxDuration`, in milliseconds.
         minute_ms: u64 = 60_000,
+        /// Length of a minute between attempts to deliver a notification, in milliseconds.
+        retry_minute_ms: u64 = 60_000,
     }
 }

@@ -145,12 +145,17 @@ impl Config {
         if !(1..=64).contains(&self.sip.shards) || !(1..=64).contains(&self.media.workers) {
             return wrong("sip", "shards", "shards and media workers are 1 to 64");
         }
-        if self.test.minute_ms != 60_000 && !self.test.enabled {
-            return wrong(
-                "test",
-                "minute_ms",
-                "a minute has 60000 ms unless [test] enabled = true; never do that in production",
-            );
+        for (key, value) in [
+            ("minute_ms", self.test.minute_ms),
+            ("retry_minute_ms", self.test.retry_minute_ms),
+        ] {
+            if value != 60_000 && !self.test.enabled {
+                return wrong(
+                    "test",
+                    key,
+                    "a minute has 60000 ms unless [test] enabled = true; never do that in production",
+                );
+            }
         }
         if self.api.tls_certificate.is_some() != self.api.tls_key.is_some()
             || self.admin.tls_certificate.is_some() != self.admin.tls_key.is_some()
@@ -272,7 +277,14 @@ mod tests {
             ("[media]\nport_min = 40000", &["[media] port_min"]),
             ("[sip]\nlisten = []", &["[sip] listen", "at least one"]),
             ("[sip]\nlisten = [\"udp:0.0.0.0:5060\"]", &["advertise"]),
-            ("[test]\nminute_ms = 1000", &["[test]", "production"]),
+            (
+                "[test]\nminute_ms = 1000",
+                &["[test] minute_ms", "production"],
+            ),
+            (
+                "[test]\nretry_minute_ms = 1000",
+                &["[test] retry_minute_ms", "production"],
+            ),
             ("[admin]\ntoken = \"short\"", &["16 characters"]),
             ("[api]\ntls_key = \"k.pem\"", &["go together"]),
             ("[node]\nname = \"n_1\"", &["letters and digits"]),

@@ -130,7 +130,9 @@ impl Store {
 
     /// They were not: due again by the schedule, or undelivered when that is used up.
     pub async fn outbox_failed(&self, ids: Vec<i64>) -> Result<(), StoreError> {
-        self.report(ids, failed).await
+        let minute_ms = self.shared.config.retry_minute_ms;
+        self.report(ids, move |ctx, id| failed(ctx, id, minute_ms))
+            .await
     }
 
     /// They are given up without further attempts.
@@ -147,7 +149,7 @@ impl Store {
     async fn report(
         &self,
         ids: Vec<i64>,
-        each: fn(&mut Ctx<'_>, i64) -> Result<(), StoreError>,
+        each: impl Fn(&mut Ctx<'_>, i64) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
         let these = ids.clone();
         let result = self
@@ -284,7 +286,7 @@ fn give_up(ctx: &mut Ctx<'_>, id: i64) -> Result<(), StoreError> {
     promote(ctx, &place)
 }
 
-fn failed(ctx: &mut Ctx<'_>, id: i64) -> Result<(), StoreError> {
+fn failed(ctx: &mut Ctx<'_>, id: i64, minute_ms: u64) -> Result<(), StoreError> {
     let Some(place) = place(ctx.conn, id, 0)? else {
         return Ok(());
     };
@@ -294,7 +296,7 @@ fn failed(ctx: &mut Ctx<'_>, id: i64) -> Result<(), StoreError> {
     let sql = "UPDATE outbox SET attempts = attempts + 1, next_attempt = ?2 WHERE id = ?1";
     ctx.conn
         .prepare_cached(sql)?
-        .execute([id, ms(ctx.now_ms + minutes * 60_000)])?;
+        .execute([id, ms(ctx.now_ms + minutes * minute_ms)])?;
     if place.chain == EVENTS {
         head(ctx, &place.session, RECORD)?;
     }
