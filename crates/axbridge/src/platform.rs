@@ -60,7 +60,7 @@ impl Platform {
     pub async fn start(config: Config) -> Result<Platform> {
         let recording = recording_config(&config);
         let store = open_store(&config)?;
-        let repaired = recordings::repair(&store, &recording)?;
+        let repaired = recordings::repair(&store, &recording).await?;
         let table = Arc::new(Table::with_capacity(2 * config.store.bindings_expected));
         let loaded = store
             .load_table(Arc::clone(&table))
@@ -279,6 +279,7 @@ fn open_store(config: &Config) -> Result<Store> {
     let store_config = StoreConfig {
         journal_bytes_max: config.store.journal_bytes_max,
         records_kept_days: config.store.records_kept_days,
+        retry_minute_ms: config.test.retry_minute_ms,
         ..StoreConfig::new(dir)
     };
     Store::open(store_config).with_context(|| format!("[store] dir = \"{}\"", dir.display()))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axbridge_engine::recording::{RecordingConfig, published_length_ms, recover};
+use axbridge_engine::recording::{RecordingConfig, Recovered, published, recover};
 use axbridge_store::{OpenCall, RecoveredRecording, RecoveryReport, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -14,12 +14,13 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Recordings deleted at once.
 const SWEEP_MAX: u32 = 500;
 
-/// Repairs partial recordings, then the journal: every call that was cut off gets its record.
-pub fn repair(store: &Store, config: &RecordingConfig) -> Result<RecoveryReport> {
-    let published = recover(config).context("repairing recordings")?;
-    if !published.is_empty() {
+/// Repairs partial recordings, then the journal: every call that was cut off gets its record, which makes its
+/// recording known.
+pub async fn repair(store: &Store, config: &RecordingConfig) -> Result<RecoveryReport> {
+    let found = recover(config).context("repairing recordings")?;
+    if !found.is_empty() {
         tracing::warn!(
-            recordings = published.len(),
+            recordings = found.len(),
             "recordings of an interrupted run were repaired"
         );
     }
@@ -32,18 +33,37 @@ pub fn repair(store: &Store, config: &RecordingConfig) -> Result<RecoveryReport>
             "calls of an interrupted run were given their record"
         );
     }
+    for recording in found {
+        remove_if_unknown(store, config, recording).await?;
+    }
     Ok(report)
+}
+
+/// A recording of which no record tells (its record was written without it before the crash) can be asked for by
+/// nobody and would stay for ever.
+async fn remove_if_unknown(
+    store: &Store,
+    config: &RecordingConfig,
+    recording: Recovered,
+) -> Result<()> {
+    let Recovered { app, object, .. } = recording;
+    if store.recording(object.clone()).await?.is_none() {
+        tracing::warn!(app, object, "a recording without a record was removed");
+        std::fs::remove_file(config.path_of(&app, &object))?;
+    }
+    Ok(())
 }
 
 fn recording_of(config: &RecordingConfig, call: &OpenCall) -> Option<RecoveredRecording> {
     let object = call.recording_object()?.to_owned();
     let start_ms = call.recording_start_ms()?;
-    let length = published_length_ms(config, &call.app.0.to_string(), &object);
+    let found = published(config, &call.app.0.to_string(), &object);
     Some(RecoveredRecording {
         object,
         start_ms,
-        length_ms: length.unwrap_or(0),
-        valid: length.is_some(),
+        length_ms: found.as_ref().map_or(0, |r| r.length_ms),
+        bytes: found.as_ref().map_or(0, |r| r.bytes),
+        valid: found.is_some(),
     })
 }
 

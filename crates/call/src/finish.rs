@@ -86,7 +86,9 @@ impl Call {
         }
         match event {
             RecordingEvent::Begun { .. } => return,
-            RecordingEvent::Kept { duration_ms, .. } => self.story.recording_kept(duration_ms),
+            RecordingEvent::Kept {
+                duration_ms, bytes, ..
+            } => self.story.recording_kept(duration_ms, bytes),
             RecordingEvent::Discarded { .. } => self.story.recording_dropped(None),
             RecordingEvent::Failed { reason, .. } => self.story.recording_dropped(Some(reason)),
         }

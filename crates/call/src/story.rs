@@ -108,10 +108,11 @@ impl Story {
         self.fact(at_ms, FactKind::RecordingStarted { object })
     }
 
-    /// The recording is on disk under the name it was begun with, for `length_ms`.
-    pub fn recording_kept(&mut self, length_ms: u64) {
+    /// The recording is on disk under the name it was begun with, for `length_ms`, as a file of `bytes`.
+    pub fn recording_kept(&mut self, length_ms: u64, bytes: u64) {
         self.record.record_flag = 1;
         self.record.record_length_ms = length_ms;
+        self.record.record_bytes = bytes;
     }
 
     /// There is no recording: it was too short (no failure), or `failure` says why.

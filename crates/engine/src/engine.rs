@@ -90,7 +90,6 @@ impl Engine {
             sessions: config.sessions.clone(),
             recorder,
             news,
-            live: Arc::clone(&live),
             seed: config.seed,
         };
         let (workers, worker_threads) = start_workers(config.media_workers, &around)?;

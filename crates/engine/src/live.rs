@@ -62,8 +62,6 @@ impl Phase {
 #[derive(Default)]
 pub struct LiveCalls {
     calls: DashMap<Arc<str>, LiveCallInfo, foldhash::fast::RandomState>,
-    /// Which call a recording belongs to, from its announcement until its beginning.
-    recordings: DashMap<String, Arc<str>, foldhash::fast::RandomState>,
 }
 
 impl LiveCalls {
@@ -83,11 +81,6 @@ impl LiveCalls {
                 answered_ms: None,
             };
             self.calls.insert(Arc::clone(&fact.session_id), info);
-            return;
-        }
-        if let FactKind::RecordingStarted { object } = &fact.kind {
-            let session_id = Arc::clone(&fact.session_id);
-            self.recordings.insert(object.clone(), session_id);
             return;
         }
         if matches!(fact.kind, FactKind::Record(_)) {
@@ -133,13 +126,6 @@ impl LiveCalls {
     /// The shard that owns a call.
     pub fn shard_of(&self, session_id: &str) -> Option<usize> {
         self.calls.get(session_id).map(|info| info.shard)
-    }
-
-    /// The call that a recording belongs to; can be asked once.
-    pub fn take_recording(&self, object: &str) -> Option<Arc<str>> {
-        self.recordings
-            .remove(object)
-            .map(|(_, session_id)| session_id)
     }
 
     /// How many.

@@ -5,10 +5,8 @@ mod common;
 
 use std::io::ErrorKind;
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axbridge_engine::recording::{OnPublished, Published};
 use axbridge_media::{Event, RecordingEvent};
 use common::{Rig, ask, call, free_ports, phone, request, rtp, wait_for};
 
@@ -160,9 +158,15 @@ fn a_recording_is_valid_during_the_call_and_published_after_it() {
     };
     let kept = told(|event| matches!(event, RecordingEvent::Kept { .. }));
     told(|event| matches!(event, RecordingEvent::Discarded { .. }));
-    let RecordingEvent::Kept { stem, duration_ms } = kept else {
+    let RecordingEvent::Kept {
+        stem,
+        duration_ms,
+        bytes,
+    } = kept
+    else {
         panic!("not kept")
     };
+    assert_eq!(bytes, std::fs::metadata(&published).unwrap().len());
     assert_eq!(&*stem, "7/rec.wav");
     let wav = hound::WavReader::open(&published).unwrap();
     assert_eq!(wav.spec().channels, 2);
@@ -189,36 +193,4 @@ fn recordings_of_calls_that_never_ended_are_published_when_the_engine_stops() {
             .duration()
             >= 24_000
     );
-}
-
-#[test]
-fn a_published_recording_is_indexed_with_its_call_before_the_call_hears_of_it() {
-    let indexed = Arc::new(parking_lot::Mutex::new(Vec::new()));
-    let index = Arc::clone(&indexed);
-    let rig = Rig::start(|config| {
-        let hook = move |published: Published| {
-            index.lock().push(published);
-            Err("index unwell".to_owned())
-        };
-        config.recording.on_published = Some(OnPublished(Arc::new(hook)));
-    });
-    let (sip, a, b) = (phone(), phone(), phone());
-    let ports = call(&rig, &sip, "rec", [&a, &b], "X-Do: record\r\n");
-    play([&a, &b], ports, Duration::from_millis(3_100));
-    ask(&sip, rig.udp(), &request("BYE", "rec", ""));
-    let reason = wait_for("word of the recording", || {
-        let events = rig.seen.events.lock();
-        events.iter().find_map(|event| match event {
-            Event::Recording(RecordingEvent::Failed { reason, .. }) => Some(reason.clone()),
-            _ => None,
-        })
-    });
-    assert_eq!(reason, "index unwell");
-    let published = &indexed.lock()[0];
-    assert_eq!(
-        (published.app.as_str(), published.object.as_str()),
-        ("7", "rec.wav")
-    );
-    assert_eq!(published.session_id.as_deref(), Some("rec"));
-    assert_eq!(published.path, std::path::Path::new("7/rec.wav"));
 }

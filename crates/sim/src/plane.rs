@@ -232,6 +232,7 @@ impl SimPlane {
                 RecordOut::End { samples, .. } => RecordingEvent::Kept {
                     stem,
                     duration_ms: samples / 8,
+                    bytes: 44 + samples * 4,
                 },
                 RecordOut::Discarded { stem, .. } => RecordingEvent::Discarded { stem },
             };
@@ -314,6 +315,7 @@ fn ended(
         RecordingEvent::Kept {
             stem,
             duration_ms: length.as_millis() as u64,
+            bytes: 44 + length.as_millis() as u64 * 32,
         }
     };
     Some((plan.recorder?, PlaneTimer::Tell(Event::Recording(event))))

@@ -20,6 +20,7 @@ mod error;
 mod journal;
 mod ledger;
 mod maintenance;
+mod pulse;
 mod settings;
 mod sql;
 
@@ -62,6 +63,7 @@ use db::readers::Readers;
 use db::writer::{Ctx, WriterHandle, WriterSetup};
 use journal::Journal;
 use ledger::{InFlight, Ingest};
+use pulse::Pulse;
 
 /// The store; clones share it. Write operations complete after the commit.
 #[derive(Clone)]
@@ -144,10 +146,12 @@ impl Store {
             Arc::clone(&self.shared.journal),
             Duration::from_millis(self.shared.config.journal_sync_ms.max(1)),
         );
+        let mut pulse = Pulse::start(&self.shared.config)?;
         let sync = move || {
             while !journal.stopped() {
                 std::thread::sleep(every);
                 journal.sync();
+                pulse.beat();
             }
             journal.sync();
         };

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use axbridge_call::{Fact, FactKind};
 use axbridge_store::{BindRequest, RecoveredRecording, Store};
 use common::{Fixture, START_MS, call, config, person, private, request, told};
@@ -65,6 +67,7 @@ async fn a_call_that_was_cut_off_gets_its_end_and_its_record_once() {
         object: "r.wav".into(),
         start_ms: START_MS + 3_100,
         length_ms: 7_000,
+        bytes: 224_044,
         valid: true,
     };
     let (store, f, ended) = crash(f, &facts, Some(found)).await;
@@ -91,6 +94,12 @@ async fn a_call_that_was_cut_off_gets_its_end_and_its_record_once() {
     assert_eq!(
         (r.record_flag, r.record_object.as_deref()),
         (1, Some("r.wav"))
+    );
+    let recording = store.recording("r.wav".into()).await.expect("read");
+    let recording = recording.expect("it can be asked for");
+    assert_eq!(
+        (recording.app, recording.duration_ms, recording.bytes),
+        (app, 7_000, 224_044)
     );
     assert_eq!(r.direction, 1, "A of the binding called");
     assert_eq!(r.caller_num, person(1).to_global());
@@ -125,6 +134,32 @@ async fn a_call_that_was_cut_off_gets_its_end_and_its_record_once() {
         .expect("records");
     assert_eq!(page.total, 1, "once");
     assert_eq!(f.store.outbox_stats().await.expect("stats").pending, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_was_cut_off_lasted_until_the_process_was_last_alive() {
+    let f = Fixture::new().await;
+    let app = f.app("k", told()).await;
+    let mut facts = call(app, "talking");
+    facts.truncate(4);
+    let mut over = call(app, "over");
+    over.truncate(5);
+    facts.append(&mut over);
+    f.clock.advance_ms(60_000);
+    let alive = f.dir.0.join("alive");
+    let noted = (START_MS + 60_000).to_le_bytes();
+    while std::fs::read(&alive).is_ok_and(|bytes| bytes != noted) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (store, f, ended) = crash(f, &facts, None).await;
+    f.clock.advance_ms(3_600_000);
+    assert_eq!(ended, 2);
+    let mut ends = Vec::new();
+    for session in ["talking", "over"] {
+        let stored = store.call_record(session.into()).await.expect("read");
+        ends.push(record(&stored.expect("record").fact).call_end_ms - START_MS);
+    }
+    assert_eq!(ends, [60_000, 4_000], "one that told its end keeps it");
 }
 
 #[tokio::test]
@@ -182,6 +217,7 @@ async fn a_call_that_never_was_answered_has_no_answer() {
         object: "r.wav".into(),
         start_ms: 0,
         length_ms: 0,
+        bytes: 0,
         valid: false,
     };
     let (store, _f, _) = crash(f, &facts[..1], Some(cut)).await;

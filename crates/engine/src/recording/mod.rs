@@ -14,14 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 pub use name::{RecordingName, object_name};
-pub use recover::{Recovered, published_length_ms, recover};
+pub use recover::{Recovered, published, recover};
 
 /// Samples per second and channel.
 pub const SAMPLE_RATE_HZ: u32 = 8_000;
-/// A shorter one found after a crash is not worth keeping.
-pub const AUDIO_MIN_MS: u64 = 3_000;
 
 /// Where recordings go and how much may wait for the disk.
 #[derive(Clone, Debug)]
@@ -34,36 +33,9 @@ pub struct RecordingConfig {
     pub writers: usize,
     /// Chunks of samples that may wait for each writer; when it is full, the recording fails, not the call.
     pub queue_chunks: usize,
-    /// Told of every recording that was published, before its call is.
-    pub on_published: Option<OnPublished>,
-}
-
-/// A recording that is in the served folder and on the disk.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Published {
-    /// The application's folder: its number.
-    pub app: String,
-    /// The call, where known.
-    pub session_id: Option<Arc<str>>,
-    /// The object name.
-    pub object: String,
-    /// The file, relative to the served folder.
-    pub path: PathBuf,
-    /// Size of the file.
-    pub bytes: u64,
-    /// Length of the audio.
-    pub length_ms: u64,
-}
-
-/// Enters a published recording into an index; runs on a writer thread and may wait. The call hears of the recording
-/// only afterwards, and hears that it failed when this does.
-#[derive(Clone)]
-pub struct OnPublished(pub Arc<dyn Fn(Published) -> Result<(), String> + Send + Sync>);
-
-impl std::fmt::Debug for OnPublished {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OnPublished")
-    }
+    /// A recording that is not in the served folder so long after its end has failed: its call's record is told
+    /// without it. Below `SwitchConfig::closing_max`.
+    pub publish_within: Duration,
 }
 
 impl RecordingConfig {
@@ -74,7 +46,7 @@ impl RecordingConfig {
             partial_dir: dir.join(".partial"),
             writers: 1,
             queue_chunks: 16_384,
-            on_published: None,
+            publish_within: Duration::from_secs(8),
         }
     }
 
@@ -83,7 +55,6 @@ impl RecordingConfig {
         let name = RecordingName {
             app: app.into(),
             object: object.into(),
-            session_id: None,
         };
         name.path_in(&self.served_dir)
     }
@@ -126,10 +97,11 @@ pub(crate) enum Message {
         id: RecordingId,
         samples: Vec<i16>,
     },
-    /// `failure`: why samples are missing, if some are.
+    /// `failure`: why samples are missing, if some are. `asked`: when.
     Finish {
         id: RecordingId,
         failure: Option<String>,
+        asked: Instant,
     },
 }
 
@@ -218,7 +190,8 @@ impl Recorder {
     /// Ends a recording; a failure given here discards it. Gives the failure back when the queue is full: try again
     /// later, or the recording stays open.
     pub fn finish(&self, id: RecordingId, failure: Option<String>) -> Result<(), Option<String>> {
-        match self.send(id, Message::Finish { id, failure }) {
+        let asked = Instant::now();
+        match self.send(id, Message::Finish { id, failure, asked }) {
             Err(Message::Finish { failure, .. }) => Err(failure),
             _ => Ok(()),
         }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What identifies a recording, also on disk while it grows.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -11,8 +10,6 @@ pub struct RecordingName {
     pub app: String,
     /// The file name.
     pub object: String,
-    /// The call, where known.
-    pub session_id: Option<Arc<str>>,
 }
 
 impl RecordingName {
@@ -22,7 +19,6 @@ impl RecordingName {
         Self {
             app: app.into(),
             object: object.into(),
-            session_id: None,
         }
     }
 
@@ -36,7 +32,6 @@ impl RecordingName {
         Some(Self {
             app: unescape(app.to_str()?)?,
             object: unescape(object.to_str()?)?,
-            session_id: None,
         })
     }
 }

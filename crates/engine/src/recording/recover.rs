@@ -1,16 +1,16 @@
-//! Recordings that a killed process left half done: repaired and published, or deleted when too short.
+//! Recordings that a killed process left half done: repaired and published, or deleted when there is nothing in them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::writer::publish;
-use super::{AUDIO_MIN_MS, RecordingConfig, RecordingName, SAMPLE_RATE_HZ};
+use super::{RecordingConfig, RecordingName, SAMPLE_RATE_HZ};
 
 /// Size of the header that the writer makes: RIFF, a plain `fmt ` chunk, the head of `data`.
 const HEADER_BYTES: u64 = 44;
 
-/// A recording published at start.
+/// A recording that is published.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Recovered {
     /// The application's folder.
@@ -23,7 +23,7 @@ pub struct Recovered {
     pub length_ms: u64,
 }
 
-/// Empties the folder of partial recordings. Call it before [`Recorder::start`](super::Recorder::start). A file that
+/// Empties the folder of partial recordings: all that hold audio are published, the talk was long enough. Call it before [`Recorder::start`](super::Recorder::start). A file that
 /// cannot be read or published is logged and left where it is.
 pub fn recover(config: &RecordingConfig) -> io::Result<Vec<Recovered>> {
     let mut recovered = Vec::new();
@@ -58,11 +58,17 @@ fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// Length in milliseconds of a published recording; None when there is none. After [`recover`] this answers what became
-/// of any recording that a killed process had begun.
-pub fn published_length_ms(config: &RecordingConfig, app: &str, object: &str) -> Option<u64> {
-    let wav = hound::WavReader::open(config.path_of(app, object)).ok()?;
-    Some(u64::from(wav.duration()) * 1_000 / u64::from(wav.spec().sample_rate.max(1)))
+/// A published recording; None when there is none of this name. After [`recover`] this answers what became of any
+/// recording that a killed process had begun.
+pub fn published(config: &RecordingConfig, app: &str, object: &str) -> Option<Recovered> {
+    let path = config.path_of(app, object);
+    let wav = hound::WavReader::open(&path).ok()?;
+    Some(Recovered {
+        app: app.into(),
+        object: object.into(),
+        bytes: fs::metadata(&path).ok()?.len(),
+        length_ms: u64::from(wav.duration()) * 1_000 / u64::from(wav.spec().sample_rate.max(1)),
+    })
 }
 
 fn recover_one(
@@ -72,7 +78,9 @@ fn recover_one(
 ) -> io::Result<Option<Recovered>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let audio = repair(&mut file)?;
-    let Some(length_ms) = audio.filter(|&length_ms| length_ms >= AUDIO_MIN_MS) else {
+    // A file is begun when the talk has outlasted the minimum; what was in memory at the end is not in it, so that it
+    // may be shorter.
+    let Some(length_ms) = audio.filter(|&length_ms| length_ms > 0) else {
         fs::remove_file(path)?;
         return Ok(None);
     };

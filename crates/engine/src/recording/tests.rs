@@ -150,8 +150,15 @@ fn what_a_killed_process_left_is_repaired_and_published() {
     wav.finalize().unwrap();
     fs::write(partial("empty.wav"), b"").unwrap();
 
-    let recovered = recover(&config).unwrap();
-    assert_eq!(recovered.len(), 1);
+    // Begun, so the talk was long enough; the last half second had not reached the disk.
+    let mut wav = hound::WavWriter::create(partial("soon.wav"), spec).unwrap();
+    (0..20_800 * 2).for_each(|_| wav.write_sample(5i16).unwrap());
+    wav.finalize().unwrap();
+
+    let mut recovered = recover(&config).unwrap();
+    recovered.sort_by_key(|r| r.object.clone());
+    assert_eq!(recovered.len(), 2);
+    assert_eq!(recovered[1].length_ms, 2_600);
     assert_eq!(
         (recovered[0].object.as_str(), recovered[0].length_ms),
         ("long.wav", 3_250)
@@ -159,8 +166,11 @@ fn what_a_killed_process_left_is_repaired_and_published() {
     let wav = hound::WavReader::open(config.path_of("7", "long.wav")).unwrap();
     assert_eq!(wav.duration(), 26_000);
     assert!(folder.partial_files().is_empty());
-    assert_eq!(published_length_ms(&config, "7", "long.wav"), Some(3_250));
-    assert_eq!(published_length_ms(&config, "7", "short.wav"), None);
+    assert_eq!(
+        published(&config, "7", "long.wav"),
+        Some(recovered[0].clone())
+    );
+    assert_eq!(published(&config, "7", "short.wav"), None);
 }
 
 #[test]
@@ -175,6 +185,24 @@ fn a_disk_that_refuses_fails_the_recording_with_a_reason() {
     recorder.finish(id, None).unwrap();
     let outcome = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
     assert!(matches!(outcome, Outcome::Failed(_)));
+    drop(recorder);
+    threads.join();
+}
+
+#[test]
+fn a_recording_that_comes_too_late_for_its_record_is_not_left_behind() {
+    let folder = Folder::new("late");
+    let config = RecordingConfig {
+        publish_within: Duration::ZERO,
+        ..RecordingConfig::under(&folder.0)
+    };
+    let (recorder, threads) = Recorder::start(&config).unwrap();
+    let (id, name, outcome) = begin(&recorder, 1);
+    push(&recorder, id, 1, 4_000);
+    recorder.finish(id, None).unwrap();
+    let outcome = outcome.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
+    assert!(!config.path_of("7", &name.object).exists());
     drop(recorder);
     threads.join();
 }

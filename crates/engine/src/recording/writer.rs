@@ -8,8 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::{
-    Message, OnOutcome, Outcome, Published, RecordingConfig, RecordingId, RecordingName,
-    SAMPLE_RATE_HZ,
+    Message, OnOutcome, Outcome, RecordingConfig, RecordingId, RecordingName, SAMPLE_RATE_HZ,
 };
 
 /// Half of the second within which a header must be right, because the disk may be slow.
@@ -70,8 +69,9 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+        let asked = Instant::now();
         for (_, recording) in std::mem::take(&mut self.open) {
-            recording.finish(&self.config, None);
+            recording.finish(&self.config, None, asked);
         }
     }
 
@@ -92,9 +92,9 @@ impl Writer {
                     recording.append(&samples);
                 }
             }
-            Message::Finish { id, failure } => {
+            Message::Finish { id, failure, asked } => {
                 if let Some(recording) = self.open.remove(&id) {
-                    recording.finish(&self.config, failure);
+                    recording.finish(&self.config, failure, asked);
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Recording {
         }
     }
 
-    fn finish(self, config: &RecordingConfig, failure: Option<String>) {
+    fn finish(self, config: &RecordingConfig, failure: Option<String>, asked: Instant) {
         let length_ms = self.frames * 1_000 / u64::from(SAMPLE_RATE_HZ);
         let outcome = match (self.state, failure) {
             (State::Growing(growing), Some(reason)) => {
@@ -151,9 +151,13 @@ impl Recording {
             (State::Failed(reason), _) => Outcome::Failed(reason),
             (State::Growing(growing), None) => {
                 let path = growing.path.clone();
-                let published = growing.publish(config, &self.name);
-                match published.map(|bytes| announce(config, self.name, bytes, length_ms)) {
-                    Ok(outcome) => outcome,
+                match growing.publish(config, &self.name) {
+                    // The call no longer waits for it: a file of which no record tells must not stay.
+                    Ok(_) if asked.elapsed() > config.publish_within => {
+                        let _ = fs::remove_file(config.path_of(&self.name.app, &self.name.object));
+                        Outcome::Failed("the disk was too slow to keep the recording".into())
+                    }
+                    Ok(bytes) => Outcome::Published { bytes, length_ms },
                     Err(error) => {
                         let _ = fs::remove_file(&path);
                         Outcome::Failed(error.to_string())
@@ -234,35 +238,6 @@ impl Growing {
         } = self;
         wav.finalize().map_err(into_io)?;
         publish(config, name, &file, &path)
-    }
-}
-
-/// Lets the index know, if there is one.
-fn announce(config: &RecordingConfig, name: RecordingName, bytes: u64, length_ms: u64) -> Outcome {
-    let path = name.path_in(Path::new(""));
-    let RecordingName {
-        app,
-        object,
-        session_id,
-    } = name;
-    let published = Published {
-        app,
-        session_id,
-        object,
-        path,
-        bytes,
-        length_ms,
-    };
-    let indexed = config
-        .on_published
-        .as_ref()
-        .map_or(Ok(()), |index| (index.0)(published));
-    match indexed {
-        Ok(()) => Outcome::Published { bytes, length_ms },
-        Err(reason) => {
-            tracing::error!(reason, "a recording was written but not indexed");
-            Outcome::Failed(reason)
-        }
     }
 }
 

@@ -24,7 +24,6 @@ use tokio::sync::mpsc;
 use crate::clock;
 use crate::inbox::MediaNews;
 use crate::kernel::{Poller, ReadyList, Waker};
-use crate::live::LiveCalls;
 use crate::ports::LegSockets;
 use crate::recording::{Recorder, RecordingId};
 use session::{Call, PACKET_MAX, Socket};
@@ -101,8 +100,6 @@ pub(crate) struct Surroundings {
     pub recorder: Recorder,
     /// Where each shard hears of its calls' media.
     pub news: Vec<mpsc::Sender<MediaNews>>,
-    /// Knows which call a recording belongs to.
-    pub live: Arc<LiveCalls>,
     pub seed: u64,
 }
 

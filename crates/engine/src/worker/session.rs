@@ -252,9 +252,6 @@ impl Call {
                 }
             }
             RecordOut::Discarded { stem, .. } => {
-                out.around
-                    .live
-                    .take_recording(&RecordingName::from_stem(&stem).object);
                 let event = Event::Recording(RecordingEvent::Discarded { stem });
                 out.tell(self.shard, (self.key, event));
             }
@@ -266,9 +263,10 @@ impl Call {
         let named = Arc::clone(&stem);
         let on_outcome = Box::new(move |outcome| {
             let event = match outcome {
-                Outcome::Published { length_ms, .. } => RecordingEvent::Kept {
+                Outcome::Published { length_ms, bytes } => RecordingEvent::Kept {
                     stem: named,
                     duration_ms: length_ms,
+                    bytes,
                 },
                 Outcome::Failed(reason) => RecordingEvent::Failed {
                     stem: named,
@@ -278,8 +276,7 @@ impl Call {
             // Called by a writer thread, which may wait; the shard has left when this fails.
             let _ = news.map(|news| news.blocking_send((key, Event::Recording(event))));
         });
-        let mut name = RecordingName::from_stem(&stem);
-        name.session_id = out.around.live.take_recording(&name.object);
+        let name = RecordingName::from_stem(&stem);
         let event = match out.around.recorder.begin(name, channels, on_outcome) {
             Ok(id) => {
                 self.recording = Recording::Writing { id, failure: None };

@@ -141,6 +141,8 @@ pub enum RecordingEvent {
         stem: Arc<str>,
         /// Length.
         duration_ms: u64,
+        /// Size of the file.
+        bytes: u64,
     },
     /// Shorter than the minimum: no file.
     Discarded {

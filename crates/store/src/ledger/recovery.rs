@@ -12,6 +12,7 @@ use crate::Store;
 use crate::db::writer::Ctx;
 use crate::error::StoreError;
 use crate::journal::Damage;
+use crate::pulse;
 use crate::sql::{from_json, number, sub, to_json};
 
 /// "Internal error" of the PrivateNumber appendix: the platform went away during the call.
@@ -40,6 +41,8 @@ pub struct RecoveredRecording {
     pub start_ms: u64,
     /// Length of the audio.
     pub length_ms: u64,
+    /// Size of the file.
+    pub bytes: u64,
     /// The file plays and is long enough to be kept.
     pub valid: bool,
 }
@@ -98,6 +101,7 @@ impl Store {
         };
         ingest.drain()?;
         ingest.clean();
+        let alive_ms = pulse::last_ms(&self.shared.config.dir).min(self.now_ms());
         let mut report = RecoveryReport {
             facts: ingest.applied,
             damage: ingest.damage,
@@ -118,7 +122,7 @@ impl Store {
                 .collect();
             self.shared.writer.write_blocking(move |ctx| {
                 ends.iter()
-                    .try_for_each(|(rec, call)| end(ctx, call, rec.as_ref()))
+                    .try_for_each(|(rec, call)| end(ctx, call, rec.as_ref(), alive_ms))
             })?;
         }
         if let Some(ingest) = state.take() {
@@ -158,25 +162,27 @@ fn end(
     ctx: &mut Ctx<'_>,
     call: &OpenCall,
     recording: Option<&RecoveredRecording>,
+    alive_ms: u64,
 ) -> Result<(), StoreError> {
     let mut applier = Applier::default();
-    for fact in ending(ctx, call, recording)? {
+    for fact in ending(ctx, call, recording, alive_ms)? {
         applier.apply(ctx, &fact, &to_json(&fact)?)?;
     }
     Ok(())
 }
 
-/// The facts that the call would have told.
+/// The facts that the call would have told. It lasted at least as long as the process was seen alive.
 fn ending(
     ctx: &Ctx<'_>,
     call: &OpenCall,
     recording: Option<&RecoveredRecording>,
+    alive_ms: u64,
 ) -> Result<Vec<Fact>, StoreError> {
     let Some(last) = call.facts.last() else {
         return Ok(Vec::new());
     };
     let recorded_until = recording.map_or(0, |r| r.start_ms + r.length_ms);
-    let mut end_ms = call.last_at_ms().max(recorded_until);
+    let mut end_ms = call.last_at_ms().max(recorded_until).max(alive_ms);
     let mut next = last.clone();
     let mut facts = Vec::new();
     let told = call.facts.iter().find_map(|fact| match &fact.kind {
@@ -274,6 +280,7 @@ fn record(
             record.record_start_ms = Some(r.start_ms);
             record.record_object = Some(r.object.clone());
             record.record_length_ms = r.length_ms;
+            record.record_bytes = r.bytes;
         }
         Some(_) => {
             record.record_failure =
