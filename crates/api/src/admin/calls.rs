@@ -1,5 +1,6 @@
 //! Calls: those of this moment, and the records of those that ended.
 
+use axbridge_call::FactKind;
 use axbridge_numbering::Number;
 use axbridge_store::{RecordFilter, StoredRecord};
 use axum::extract::State;
@@ -58,7 +59,8 @@ pub(super) async fn stop(
 }
 
 /// `GET /admin/v1/records?app=&from_ms=&until_ms=&x=&party=&state_code=&page=&page_size=&reveal=`, the latest first, in
-/// the form in which customers get them. Numbers are masked unless `reveal=true`, which is noted in the audit log.
+/// the form in which customers get them, and with `recordFailure` where a wanted recording could not be kept. Numbers
+/// are masked unless `reveal=true`, which is noted in the audit log.
 pub(super) async fn records(
     State(api): State<Api>,
     Asked(filter): Asked<Filter>,
@@ -113,6 +115,11 @@ fn shown(api: &Api, record: &StoredRecord, reveal: bool) -> Option<Value> {
     let map = fee.as_object_mut()?;
     map.remove("recordFileDownloadUrl");
     map.remove("hostName");
+    if let FactKind::Record(record) = &record.fact.kind
+        && let Some(why) = &record.record_failure
+    {
+        map.insert("recordFailure".into(), why.as_str().into());
+    }
     if !reveal {
         for name in ["callerNum", "fwdDstNum"] {
             if let Some(Value::String(text)) = map.get_mut(name) {
