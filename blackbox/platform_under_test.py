@@ -24,6 +24,7 @@ class Sink:
         self.received = []  # (time, path, body)
         self.bad_signatures = 0
         self.status = 200
+        self.delay_s = 0
         self.key, self.secret = key, secret
         sink = self
 
@@ -32,6 +33,7 @@ class Sink:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(sink.delay_s)
                 if sink.status == 200:
                     if not sink.verified(self.headers):
                         sink.bad_signatures += 1
@@ -47,9 +49,14 @@ class Sink:
             def handle_error(self, *_):
                 pass  # a platform that was killed has reset its connections
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.make = lambda port: Server(("127.0.0.1", port), Handler)
+        self.port = 0
+        self.up()
+
+    def up(self):
+        self.server = self.make(self.port)
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def verified(self, headers):
         token = dict(
@@ -79,6 +86,7 @@ class Sink:
         self.received.clear()
 
     def close(self):
+        """Connections are refused from now on."""
         self.server.shutdown()
         self.server.server_close()
 
@@ -99,14 +107,22 @@ class Platform:
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(CONFIG.format(**vars(self), minute_ms=minute_ms, extra=extra, ip=ip))
         self.process = None
+        self.environment = {}
         self.key, self.secret = "demoKey01", "demoSecret-0123456789"
         self.start()
 
-    def start(self):
+    def launch(self):
         self.log = open(os.path.join(self.folder, "axbridge.log"), "ab")
         self.process = subprocess.Popen(
-            [self.binary, "serve", "--config", self.config], stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder
+            [self.binary, "serve", "--config", self.config],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
         )
+
+    def start(self):
+        self.launch()
         limit = time.monotonic() + 30
         while time.monotonic() < limit:
             if self.process.poll() is not None:

@@ -11,6 +11,7 @@ import tempfile
 import time
 import traceback
 
+import crash
 import scenarios
 from bench_bed import Bed
 
@@ -22,7 +23,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the logs of every test")
     options = parser.parse_args()
     passed, failed = 0, []
-    for test in scenarios.ALL:
+    for test in scenarios.ALL + crash.ALL:
         if options.only not in test.__name__:
             continue
         folder = tempfile.mkdtemp(prefix=f"axbridge-{test.__name__}-")
