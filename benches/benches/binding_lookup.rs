@@ -174,7 +174,7 @@ fn write_until(table: &Table, bindings: u64, done: &AtomicBool, changes: &Atomic
             guest.a = party(4 * bindings + guest.a.as_u64() % (2 * bindings));
             guest.b = party(8 * bindings + guest.b.as_u64() % (2 * bindings));
             table.publish_axb(&guest).expect("room");
-            table.withdraw_axb(guest.x, guest.subscription);
+            table.withdraw(guest.x, guest.subscription);
             for _ in 0..2 {
                 let mut changed = axb(random.below(bindings));
                 changed.expires_at_ms = Some(WALL_MS + 2_000_000 + made);

@@ -1,18 +1,28 @@
 //! How a direction of a binding and a number fit their words.
 //!
 //! ```text
-//! direction   0  x 50 | caller, low 14
-//!             1  caller, high 36 | key space 2 | user data handle 26
-//!             2  callee 50 | kind 3 | call direction 2 | is A 1 | policy generation 8
+//! direction   0  x 50 | party, low 14
+//!             1  party, high 36 | key space 2 | handle 26
+//!             2  other 50 | kind 3 | call direction 2 | is A 1 | policy generation 8
 //!             3  expiry 42 | policy index 22
 //!             4  subscription, 5 too
 //! number      0  x 50 | status 2 | mode 3 | area, high 9
 //!             1  application 32 | trunk 16 | area, low 16
 //! ```
-//! What a lookup needs stands within one word each. The words are read lazily, through [`Packed`].
-//! The key space leaves room for keys that are no caller: "anyone" and extensions of the kinds to come.
+//! What a lookup of AXB needs stands within one word each. The words are read lazily, through [`Packed`].
+//! The handle is that of the user data (AXB) or of the `detail` (the other kinds). The key space tells keys
+//! apart that are no caller.
+//!
+//! | kind | key | other |
+//! | --- | --- | --- |
+//! | AXB | (x, A), (x, B) | the callee: B, A |
+//! | AX, AXYB's X | (x, anyone) | A |
+//! | AXE | (x, extension), (x, A) | the other key of the two: A, the extension's code |
+//! | AXYB's Y | (x, B); and in the shard of y (y, A) | A; B |
+//! | none | (y, B as owner) | how many parts give B this Y |
 
 use crate::bucket::Key;
+use crate::kinds::Extension;
 use crate::route::RouteKind;
 use crate::types::{
     AppId, AreaCode, CallDirection, NumberInfo, NumberStatus, PolicyId, SubscriptionId, TrunkId,
@@ -28,7 +38,10 @@ const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 const CALLER_LOW: u32 = 64 - NUMBER_BITS;
 /// Bits of the second word that are key.
 const KEY_HIGH: u32 = 2 * NUMBER_BITS + 2 - 64;
+const SPACE_SHIFT: u32 = NUMBER_BITS;
 const KIND_SHIFT: u32 = 50;
+/// Stands where a kind stands in the entries that count, which are no directions.
+const NO_KIND: u64 = 7;
 const DIRECTION_SHIFT: u32 = 53;
 const IS_A_SHIFT: u32 = 55;
 const GENERATION_SHIFT: u32 = 56;
@@ -38,16 +51,52 @@ const NEVER: u64 = (1 << EXPIRY_BITS) - 1;
 const STATUS_SHIFT: u32 = 50;
 const MODE_SHIFT: u32 = 52;
 const AREA_HIGH_SHIFT: u32 = 55;
-pub(crate) const USER_DATA_BITS: u32 = 26;
+pub(crate) const HANDLE_BITS: u32 = 26;
 pub(crate) const POLICY_INDEX_BITS: u32 = 22;
 pub(crate) const POLICY_GENERATION_BITS: u32 = 8;
 
-/// One direction of a binding: what stands under (x, caller).
+/// What stands beside x in a key.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Party {
+    /// Who calls.
+    Caller(Number),
+    /// Whoever calls.
+    Anyone,
+    /// What was keyed.
+    Extension(Extension),
+    /// Whose own number it is (the B of a Y).
+    Owner(Number),
+}
+
+impl Party {
+    /// 50 bits of value and 2 of key space: a caller's are his number.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u64 {
+        match self {
+            Party::Caller(number) => number.as_u64(),
+            Party::Anyone => 1 << SPACE_SHIFT,
+            Party::Extension(extension) => u64::from(extension.code()) | 2 << SPACE_SHIFT,
+            Party::Owner(number) => number.as_u64() | 3 << SPACE_SHIFT,
+        }
+    }
+
+    fn of_bits(bits: u64) -> Option<Party> {
+        match bits >> SPACE_SHIFT {
+            0 => number_in(bits).map(Party::Caller),
+            1 => Some(Party::Anyone),
+            2 => Extension::from_code(bits as u32).map(Party::Extension),
+            _ => number_in(bits).map(Party::Owner),
+        }
+    }
+}
+
+/// One direction of a binding: what stands under (x, party).
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Direction {
     pub(crate) x: Number,
-    pub(crate) caller: Number,
-    pub(crate) callee: Number,
+    pub(crate) party: Party,
+    /// See the table of the module.
+    pub(crate) other: Number,
     pub(crate) expires_at_ms: Option<u64>,
     pub(crate) policy: PolicyId,
     pub(crate) kind: RouteKind,
@@ -55,16 +104,16 @@ pub(crate) struct Direction {
     pub(crate) caller_is_a: bool,
     pub(crate) subscription: SubscriptionId,
     /// 0 = none.
-    pub(crate) user_data: u32,
+    pub(crate) handle: u32,
 }
 
-/// The key of (x, caller) in the space of callers.
+/// The key of (x, party).
 #[inline(always)]
-pub(crate) fn direction_key(x: Number, caller: Number) -> Key {
+pub(crate) fn direction_key(x: Number, party: Party) -> Key {
     Key {
-        low: x.as_u64() | caller.as_u64() << NUMBER_BITS,
+        low: x.as_u64() | party.bits() << NUMBER_BITS,
         low_mask: u64::MAX,
-        high: caller.as_u64() >> CALLER_LOW,
+        high: party.bits() >> CALLER_LOW,
         high_mask: (1 << KEY_HIGH) - 1,
     }
 }
@@ -82,12 +131,12 @@ pub(crate) fn number_key(x: Number) -> Key {
 
 impl Direction {
     pub(crate) fn pack(&self) -> [u64; DIRECTION_WORDS] {
-        let key = direction_key(self.x, self.caller);
+        let key = direction_key(self.x, self.party);
         let policy = u64::from(self.policy.0);
         [
             key.low,
-            key.high | u64::from(self.user_data) << KEY_HIGH,
-            self.callee.as_u64()
+            key.high | u64::from(self.handle) << KEY_HIGH,
+            self.other.as_u64()
                 | kind_bits(self.kind) << KIND_SHIFT
                 | u64::from(self.direction as u8) << DIRECTION_SHIFT
                 | u64::from(self.caller_is_a) << IS_A_SHIFT
@@ -103,16 +152,37 @@ impl Direction {
         let packed = Packed(words);
         Some(Direction {
             x: number_in(words[0])?,
-            caller: packed.caller()?,
-            callee: packed.callee()?,
+            party: Party::of_bits(packed.party_bits())?,
+            other: packed.other()?,
             expires_at_ms: Some(packed.expires_at_ms()).filter(|at| *at != NEVER),
             policy: packed.policy(),
             kind: packed.kind()?,
             direction: packed.direction(),
             caller_is_a: packed.caller_is_a(),
             subscription: packed.subscription(),
-            user_data: packed.user_data(),
+            handle: packed.handle(),
         })
+    }
+
+    /// The parties under which the binding stands in this shard.
+    pub(crate) fn parties(&self) -> [Option<Party>; 2] {
+        let second = match (self.kind, self.party) {
+            (RouteKind::Axb, _) | (RouteKind::Axe, Party::Extension(_)) => {
+                Some(Party::Caller(self.other))
+            }
+            (RouteKind::Axe, _) => {
+                let code = u32::try_from(self.other.as_u64()).ok();
+                code.and_then(Extension::from_code).map(Party::Extension)
+            }
+            _ => None,
+        };
+        [Some(self.party), second]
+    }
+
+    /// The number that is counted beside this direction: A's way through Y to B makes Y B's own.
+    pub(crate) fn owner(&self) -> Option<Number> {
+        let through_y = self.kind == RouteKind::Axyb && self.caller_is_a;
+        (through_y && matches!(self.party, Party::Caller(_))).then_some(self.other)
     }
 
     /// Whether the binding no longer exists at this moment; the moment of expiry is already too late.
@@ -126,12 +196,17 @@ impl Direction {
 pub(crate) struct Packed(pub(crate) [u64; DIRECTION_WORDS]);
 
 impl Packed {
-    fn caller(&self) -> Option<Number> {
-        number_in(self.0[0] >> NUMBER_BITS | self.0[1] << CALLER_LOW)
+    /// x and the party's bits: what the entry is hashed by.
+    pub(crate) fn key_bits(&self) -> (u64, u64) {
+        (self.0[0] & NUMBER_MASK, self.party_bits())
+    }
+
+    fn party_bits(&self) -> u64 {
+        (self.0[0] >> NUMBER_BITS | self.0[1] << CALLER_LOW) & ((1 << (NUMBER_BITS + 2)) - 1)
     }
 
     #[inline(always)]
-    pub(crate) fn callee(&self) -> Option<Number> {
+    pub(crate) fn other(&self) -> Option<Number> {
         number_in(self.0[2])
     }
 
@@ -176,9 +251,21 @@ impl Packed {
     }
 
     #[inline(always)]
-    pub(crate) fn user_data(&self) -> u32 {
+    pub(crate) fn handle(&self) -> u32 {
         (self.0[1] >> KEY_HIGH) as u32
     }
+}
+
+/// The entry that counts for how many parts Y is B's own number.
+pub(crate) fn pack_owned(y: Number, b: Number, count: u64) -> [u64; DIRECTION_WORDS] {
+    let key = direction_key(y, Party::Owner(b));
+    let count = count & NUMBER_MASK | NO_KIND << KIND_SHIFT;
+    [key.low, key.high, count, NEVER, 0, 0]
+}
+
+/// The count of such an entry.
+pub(crate) fn unpack_owned(words: [u64; DIRECTION_WORDS]) -> u64 {
+    words[2] & NUMBER_MASK
 }
 
 pub(crate) fn pack_number(x: Number, info: &NumberInfo) -> [u64; NUMBER_WORDS] {
@@ -264,18 +351,33 @@ mod tests {
         .prop_map(|value| Number::from_u64(value).expect("in range"))
     }
 
+    fn any_party() -> impl Strategy<Value = Party> {
+        let extension = (1..=4u8).prop_flat_map(|digits| {
+            (0..Extension::count(digits)).prop_map(move |value| {
+                Party::Extension(Extension::new(value, digits).expect("in range"))
+            })
+        });
+        prop_oneof![
+            any_number().prop_map(Party::Caller),
+            any_number().prop_map(Party::Owner),
+            Just(Party::Anyone),
+            extension,
+        ]
+    }
+
     prop_compose! {
         fn any_direction()(
-            x in any_number(), caller in any_number(), callee in any_number(),
+            x in any_number(), party in any_party(), other in any_number(), kind in 0..5u64,
             expires_at_ms in proptest::option::of(0..NEVER),
             policy in 0..1u32 << (POLICY_INDEX_BITS + POLICY_GENERATION_BITS),
             direction in 0..3u8, caller_is_a: bool, subscription: u128,
-            user_data in 0..1u32 << USER_DATA_BITS,
+            handle in 0..1u32 << HANDLE_BITS,
         ) -> Direction {
             Direction {
-                x, caller, callee, expires_at_ms, policy: PolicyId(policy), kind: RouteKind::Axb,
+                x, party, other, expires_at_ms, policy: PolicyId(policy),
+                kind: kind_of(kind).expect("known"),
                 direction: CallDirection::try_from(direction).expect("in range"),
-                caller_is_a, subscription: SubscriptionId(subscription), user_data,
+                caller_is_a, subscription: SubscriptionId(subscription), handle,
             }
         }
     }
@@ -290,7 +392,8 @@ mod tests {
             for wall_ms in [0, direction.expires_at_ms.unwrap_or(7), NEVER - 1, NEVER, u64::MAX] {
                 prop_assert_eq!(packed.is_expired(wall_ms), direction.is_expired(wall_ms));
             }
-            let key = direction_key(direction.x, direction.caller);
+            prop_assert_eq!(packed.key_bits(), (direction.x.as_u64(), direction.party.bits()));
+            let key = direction_key(direction.x, direction.party);
             prop_assert_eq!(words[0], key.low);
             prop_assert_eq!(words[1] & key.high_mask, key.high);
         }
@@ -314,19 +417,33 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_counts_is_no_direction() {
+        let y = Number::from_u64(8_617_000_000_001).expect("valid");
+        let b = Number::from_u64(8_613_900_000_001).expect("valid");
+        let words = pack_owned(y, b, 3);
+        assert_eq!(unpack_owned(words), 3);
+        assert_eq!(Direction::unpack(words), None);
+        assert!(!Packed(words).is_expired(u64::MAX));
+        assert_eq!(
+            Packed(words).key_bits(),
+            (y.as_u64(), Party::Owner(b).bits())
+        );
+    }
+
+    #[test]
     fn expiry_beyond_the_field_is_never() {
         let x = Number::from_u64(8_617_000_000_001).expect("valid");
         let direction = Direction {
             x,
-            caller: x,
-            callee: x,
+            party: Party::Caller(x),
+            other: x,
             expires_at_ms: Some(u64::MAX),
             policy: PolicyId(0),
             kind: RouteKind::Axb,
             direction: CallDirection::Both,
             caller_is_a: true,
             subscription: SubscriptionId(1),
-            user_data: 0,
+            handle: 0,
         };
         let read = Direction::unpack(direction.pack()).expect("packed");
         assert_eq!(read.expires_at_ms, None);

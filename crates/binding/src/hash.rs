@@ -1,6 +1,7 @@
 //! The seeded hash of the table. Which numbers are looked up is chosen by callers; without the seed they
 //! cannot choose which of them collide.
 
+use crate::entry::Party;
 use crate::types::SubscriptionId;
 use axbridge_numbering::Number;
 use foldhash::SharedSeed;
@@ -28,10 +29,16 @@ impl Hash {
     }
 
     #[inline(always)]
-    pub(crate) fn of_direction(&self, x: Number, caller: Number) -> u64 {
+    pub(crate) fn of_direction(&self, x: Number, party: Party) -> u64 {
+        self.of_bits((x.as_u64(), party.bits()))
+    }
+
+    /// The same of the bits of a packed entry.
+    #[inline(always)]
+    pub(crate) fn of_bits(&self, (x, party): (u64, u64)) -> u64 {
         let mut hasher = self.hasher();
-        hasher.write_u64(x.as_u64());
-        hasher.write_u64(caller.as_u64());
+        hasher.write_u64(x);
+        hasher.write_u64(party);
         hasher.finish()
     }
 

@@ -1,9 +1,10 @@
 //! One shard: the numbers that hash to it and every binding on them.
 //!
-//! All keys of an X live in one shard, so a binding is one writer's work under one lock.
+//! All keys of an X live in one shard, so a binding is one writer's work under one lock. The second part of
+//! AXYB has two numbers; it is published as two bindings, each in the shard of its own.
 
 use crate::entry::{
-    self, DIRECTION_WORDS, Direction, NUMBER_WORDS, Packed, direction_key, number_key,
+    self, DIRECTION_WORDS, Direction, NUMBER_WORDS, Packed, Party, direction_key, number_key,
 };
 use crate::hash::Hash;
 use crate::paged::{self, Paged, Position};
@@ -40,7 +41,7 @@ struct Books {
     index: Index,
 }
 
-/// Subscription to where its A side stands. The subscription itself is read from there.
+/// Subscription to where its first side stands. The subscription itself is read from there.
 struct Index(HashTable<Position>);
 
 impl Shard {
@@ -111,13 +112,13 @@ impl Writer<'_> {
         true
     }
 
-    /// What stands under (x, caller).
-    pub(crate) fn direction(&self, x: Number, caller: Number) -> Option<Direction> {
-        let (_, words) = self.locate(x, caller)?;
+    /// What stands under (x, party).
+    pub(crate) fn direction(&self, x: Number, party: Party) -> Option<Direction> {
+        let (_, words) = self.locate(x, party)?;
         Direction::unpack(words)
     }
 
-    /// The A side of a subscription's binding.
+    /// The first side of a subscription's binding (of AXB that of A).
     pub(crate) fn binding(&self, subscription: SubscriptionId) -> Option<Direction> {
         let Books {
             directions, index, ..
@@ -135,19 +136,19 @@ impl Writer<'_> {
 
     /// Makes `sides` what stands under the subscription, and nothing else. A key that stays is changed in
     /// place, so it is never missing; a key that goes is gone on return.
-    pub(crate) fn publish(&mut self, old: Option<&Direction>, sides: &[Direction; 2]) {
+    pub(crate) fn publish(&mut self, old: Option<&Direction>, sides: &[Direction]) {
         if let Some(old) = old {
             self.forget(old);
         }
-        for side in sides {
+        for (at, side) in sides.iter().enumerate() {
             let position = self.put(side);
-            if let (true, Some(position)) = (side.caller_is_a, position) {
+            if let (0, Some(position)) = (at, position) {
                 self.remember(side.subscription, position);
             }
         }
         if let Some(old) = old {
-            for party in [old.caller, old.callee] {
-                let stays = |side: &Direction| side.x == old.x && side.caller == party;
+            for party in old.parties().into_iter().flatten() {
+                let stays = |side: &Direction| side.x == old.x && side.party == party;
                 if !sides.iter().any(stays) {
                     self.remove_key(old.x, party, old.subscription);
                 }
@@ -155,13 +156,39 @@ impl Writer<'_> {
         }
     }
 
-    /// Takes out both sides of the binding that this direction is of.
+    /// Takes out every side of the binding that this direction is of.
     pub(crate) fn withdraw(&mut self, side: &Direction) {
         if let Some(binding) = self.binding(side.subscription) {
             self.forget(&binding);
         }
-        self.remove_key(side.x, side.caller, side.subscription);
-        self.remove_key(side.x, side.callee, side.subscription);
+        for party in side.parties().into_iter().flatten() {
+            self.remove_key(side.x, party, side.subscription);
+        }
+    }
+
+    /// One part more, or less, that makes Y the own number of B.
+    pub(crate) fn own(&mut self, y: Number, b: Number, more: bool) {
+        let there = self.locate(y, Party::Owner(b));
+        let count = there.map_or(0, |(_, words)| entry::unpack_owned(words));
+        let hash = self.hash.of_direction(y, Party::Owner(b));
+        match (
+            there,
+            if more {
+                count + 1
+            } else {
+                count.saturating_sub(1)
+            },
+        ) {
+            (Some((position, _)), 0) => self.books.directions.remove(position, hash),
+            (Some((position, _)), count) => {
+                let words = entry::pack_owned(y, b, count);
+                self.books.directions.replace(position, hash, &words);
+            }
+            (None, 0) => {}
+            (None, count) => {
+                self.insert(hash, &entry::pack_owned(y, b, count));
+            }
+        }
     }
 
     /// The directions in one bucket of one page; none inside if there is no such bucket, none at all if
@@ -193,24 +220,27 @@ impl Writer<'_> {
         }
     }
 
-    fn locate(&self, x: Number, caller: Number) -> Option<(Position, [u64; DIRECTION_WORDS])> {
-        let hash = self.hash.of_direction(x, caller);
+    fn locate(&self, x: Number, party: Party) -> Option<(Position, [u64; DIRECTION_WORDS])> {
+        let hash = self.hash.of_direction(x, party);
         self.books
             .directions
-            .locate(&self.shard.directions, hash, direction_key(x, caller))
+            .locate(&self.shard.directions, hash, direction_key(x, party))
     }
 
     fn put(&mut self, side: &Direction) -> Option<Position> {
-        let hash = self.hash.of_direction(side.x, side.caller);
+        let hash = self.hash.of_direction(side.x, side.party);
         let words = side.pack();
-        if let Some((position, _)) = self.locate(side.x, side.caller) {
+        if let Some((position, _)) = self.locate(side.x, side.party) {
             self.books.directions.replace(position, hash, &words);
             return Some(position);
         }
+        self.insert(hash, &words)
+    }
+
+    /// Puts in an entry whose key is absent.
+    fn insert(&mut self, hash: u64, words: &[u64; DIRECTION_WORDS]) -> Option<Position> {
         let seeded = self.hash;
-        let hash_of = |words: &[u64; DIRECTION_WORDS]| {
-            Direction::unpack(*words).map_or(0, |side| seeded.of_direction(side.x, side.caller))
-        };
+        let hash_of = |words: &[u64; DIRECTION_WORDS]| seeded.of_bits(Packed(*words).key_bits());
         let Books {
             directions, index, ..
         } = &mut *self.books;
@@ -221,17 +251,17 @@ impl Writer<'_> {
                 new,
             );
         };
-        directions.insert(&self.shard.directions, hash, &words, hash_of, moved)
+        directions.insert(&self.shard.directions, hash, words, hash_of, moved)
     }
 
-    fn remove_key(&mut self, x: Number, caller: Number, subscription: SubscriptionId) {
+    fn remove_key(&mut self, x: Number, party: Party, subscription: SubscriptionId) {
         // The key may be another binding's by now.
-        if let Some((position, words)) = self.locate(x, caller)
+        if let Some((position, words)) = self.locate(x, party)
             && Packed(words).subscription() == subscription
         {
             self.books
                 .directions
-                .remove(position, self.hash.of_direction(x, caller));
+                .remove(position, self.hash.of_direction(x, party));
         }
     }
 
@@ -251,7 +281,7 @@ impl Writer<'_> {
     }
 
     fn forget(&mut self, binding: &Direction) {
-        if let Some((position, _)) = self.locate(binding.x, binding.caller) {
+        if let Some((position, _)) = self.locate(binding.x, binding.party) {
             self.books
                 .index
                 .forget(self.hash.of_subscription(binding.subscription), position);
@@ -266,7 +296,7 @@ impl Index {
         }
     }
 
-    /// Follows an A side; a B side is not in the index and nothing happens.
+    /// Follows a first side; another is not in the index and nothing happens.
     fn moved(&mut self, hash: u64, old: Position, new: Position) {
         if let Some(position) = self.0.find_mut(hash, |other| *other == old) {
             *position = new;

@@ -4,54 +4,64 @@
 //! written (some nanoseconds), and allocates nothing. Writers exclude each other for each shard.
 //!
 //! What a reader may rely on:
-//! - after `publish_axb` or `withdraw_axb` has returned, every later `route` sees it;
+//! - after a `publish_*` or `withdraw*` has returned, every later `route` and `decide` sees it;
 //! - a direction is old or new, never a mixture, and a direction that stands before and after a change
 //!   of its binding is never missing in between;
 //! - a binding is not served from its expiry on, swept or not.
 
+use crate::beside::Beside;
 use crate::bucket::Key;
-use crate::entry::{Direction, Packed, direction_key, number_key, unpack_number};
+use crate::detail::Detail;
+use crate::entry::{Packed, Party, direction_key, number_key, unpack_number};
 use crate::hash::Hash;
-use crate::kinds::Axb;
 use crate::policies::Policies;
 use crate::route::{Refusal, Route, RouteKind};
-use crate::shard::{DIRECTIONS_PER_BUCKET, Shard, Writer};
-use crate::types::{
-    Expired, NumberInfo, Policy, PolicyId, PublishError, Stats, SubscriptionId, Swept,
-};
-use crate::user_data::UserData;
+use crate::shard::{Shard, Writer};
+use crate::sweep::Cursor;
+use crate::types::{AppId, NumberInfo, Policy, PolicyId, Stats};
+use arc_swap::ArcSwap;
 use axbridge_numbering::Number;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// A power of two. More shards let more writers in at once and make the empty table larger.
 const SHARDS: usize = 64;
-/// The sweep lets other writers of the shard in after this many buckets.
-const BUCKETS_AT_ONCE: usize = 64;
 /// A side table is read again when the binding was withdrawn between the two reads; each time a writer has
 /// been at it. Nobody meets this limit; it is here so that no defect can make a call spin for ever.
-const SIDE_TRIES: usize = 1_000;
+pub(crate) const SIDE_TRIES: usize = 1_000;
 
 /// Every number and binding, read on the call path; see the module's text for what is promised.
 pub struct Table {
-    hash: Hash,
-    shards: Box<[Shard]>,
-    policies: Policies,
-    user_data: UserData,
-    sweep: Mutex<Cursor>,
+    pub(crate) hash: Hash,
+    pub(crate) shards: Box<[Shard]>,
+    pub(crate) policies: Policies,
+    /// Of AXB.
+    pub(crate) user_data: Beside<Arc<str>>,
+    /// Of the other kinds.
+    pub(crate) details: Beside<Arc<Detail>>,
+    /// Applications in which A of an AX binding calls back who called last.
+    pub(crate) calling_back: ArcSwap<HashSet<AppId>>,
+    pub(crate) sweep: Mutex<Cursor>,
 }
 
-#[derive(Copy, Clone, Default)]
-struct Cursor {
-    shard: usize,
-    page: usize,
-    bucket: usize,
+/// Why the AXB way gave no route.
+pub(crate) enum Unrouted {
+    Refused(Refusal),
+    /// X is of another mode, and served.
+    OtherMode(NumberInfo),
+}
+
+impl From<Refusal> for Unrouted {
+    fn from(refusal: Refusal) -> Self {
+        Unrouted::Refused(refusal)
+    }
 }
 
 impl Table {
-    /// A table with room for this many directions (two for each AXB binding), hashed with a random seed.
+    /// A table with room for this many directions (two for each AXB or AXE binding), hashed with a random seed.
     pub fn with_capacity(directions: usize) -> Table {
         Table::with_seed(directions, RandomState::new().hash_one(directions))
     }
@@ -66,7 +76,9 @@ impl Table {
                 .map(|shard| Shard::new(for_each, shard as f64 / SHARDS as f64))
                 .collect(),
             policies: Policies::new(),
-            user_data: UserData::new(),
+            user_data: Beside::new(),
+            details: Beside::new(),
+            calling_back: ArcSwap::default(),
             sweep: Mutex::default(),
         }
     }
@@ -90,64 +102,14 @@ impl Table {
             .map(unpack_number)
     }
 
-    /// Inserts the binding, or replaces the one of the same subscription.
-    ///
-    /// A party is at most once on an X: if A or B has another binding there (an expired one that the
-    /// sweep has not met, say), that one is taken out whole.
-    pub fn publish_axb(&self, axb: &Axb) -> Result<(), PublishError> {
-        if axb.a == axb.b {
-            return Err(PublishError::SameParty);
-        }
-        let mut writer = self.writer(axb.x);
-        let (policy, user_data) = self.acquire_side_data(axb)?;
-        let old = writer.binding(axb.subscription);
-        for party in [axb.a, axb.b] {
-            if let Some(other) = writer.direction(axb.x, party)
-                && other.subscription != axb.subscription
-            {
-                self.withdraw(&mut writer, &other);
-            }
-        }
-        let side = |caller, callee, caller_is_a| Direction {
-            x: axb.x,
-            caller,
-            callee,
-            expires_at_ms: axb.expires_at_ms,
-            policy,
-            kind: RouteKind::Axb,
-            direction: axb.direction,
-            caller_is_a,
-            subscription: axb.subscription,
-            user_data,
-        };
-        writer.publish(
-            old.as_ref(),
-            &[side(axb.a, axb.b, true), side(axb.b, axb.a, false)],
-        );
-        if let Some(old) = old {
-            self.release_side_data(&old);
-        }
-        Ok(())
-    }
-
-    /// Takes a binding out; both directions are gone on return. Says whether it was there.
-    pub fn withdraw_axb(&self, x: Number, subscription: SubscriptionId) -> bool {
-        let mut writer = self.writer(x);
-        let Some(binding) = writer
-            .binding(subscription)
-            .filter(|binding| binding.x == x)
-        else {
-            return false;
-        };
-        self.withdraw(&mut writer, &binding);
-        true
-    }
-
-    /// Where a call from `caller` to `x` goes at this moment.
+    /// Where a call from `caller` to `x` goes at this moment, by AXB bindings alone; [`Table::decide`] knows
+    /// them all.
     #[inline]
     pub fn route(&self, x: Number, caller: Number, wall_ms: u64) -> Result<Route, Refusal> {
-        self.resolve(x, caller, wall_ms, |_| Some(()))
-            .map(|(route, ())| route)
+        match self.resolve(x, caller, wall_ms, |_| Some(())) {
+            Ok((route, ())) => Ok(route),
+            Err(unrouted) => Err(without_binding(unrouted)),
+        }
     }
 
     /// The same together with the policy that the binding has at that moment.
@@ -158,6 +120,7 @@ impl Table {
         wall_ms: u64,
     ) -> Result<(Route, Arc<Policy>), Refusal> {
         self.resolve(x, caller, wall_ms, |id| self.policies.get(id))
+            .map_err(without_binding)
     }
 
     /// The policy of a route; none when the last binding that used it is long gone.
@@ -165,29 +128,16 @@ impl Table {
         self.policies.get(id)
     }
 
-    /// Takes expired bindings out, looking at no more than about `budget` directions, and goes on next
-    /// time where it stopped. A binding is reported once.
-    pub fn sweep(&self, wall_ms: u64, budget: usize) -> Swept {
-        let mut cursor = self.sweep.lock();
-        let mut swept = Swept::default();
-        let mut buckets = budget.div_ceil(DIRECTIONS_PER_BUCKET).max(1);
-        while buckets > 0 && !swept.wrapped {
-            let writer = self.shards[cursor.shard].write(&self.hash);
-            let step = buckets.min(BUCKETS_AT_ONCE);
-            buckets -= step;
-            swept.wrapped = self.sweep_some(writer, &mut cursor, step, wall_ms, &mut swept.expired);
-        }
-        swept
-    }
-
     /// How full the table is. Takes every shard's lock in turn: not for the call path.
     pub fn stats(&self) -> Stats {
         let (policies, policy_bytes) = self.policies.size();
         let (user_data, user_data_bytes) = self.user_data.size();
+        let (other_kinds, detail_bytes) = self.details.size();
         let empty = Stats {
             policies,
             user_data,
-            bytes: size_of::<Table>() + policy_bytes + user_data_bytes,
+            other_kinds,
+            bytes: size_of::<Table>() + policy_bytes + user_data_bytes + detail_bytes,
             ..Stats::default()
         };
         self.shards.iter().fold(empty, |sum, shard| {
@@ -204,16 +154,17 @@ impl Table {
     }
 
     #[inline(always)]
-    fn resolve<T>(
+    pub(crate) fn resolve<T>(
         &self,
         x: Number,
         caller: Number,
         wall_ms: u64,
         policy_of: impl Fn(PolicyId) -> Option<T>,
-    ) -> Result<(Route, T), Refusal> {
+    ) -> Result<(Route, T), Unrouted> {
         let hash_x = self.hash.of_number(x);
-        let hash = self.hash.of_direction(x, caller);
-        let key = direction_key(x, caller);
+        let party = Party::Caller(caller);
+        let hash = self.hash.of_direction(x, party);
+        let key = direction_key(x, party);
         let shard = self.shard(hash_x);
         for _ in 0..SIDE_TRIES {
             // Both before either is judged: their cache misses overlap.
@@ -222,16 +173,18 @@ impl Table {
             let info = unpack_number(info.ok_or(Refusal::UnknownNumber)?);
             let app = info.app;
             if !info.status.serves_calls() {
-                return Err(Refusal::NumberUnusable { app });
+                return Err(Refusal::NumberUnusable { app }.into());
+            }
+            if info.mode != RouteKind::Axb {
+                return Err(Unrouted::OtherMode(info));
             }
             let side = side.filter(|side| !side.is_expired(wall_ms));
-            let Some((side, kind, callee)) =
-                side.and_then(|side| Some((side, side.kind()?, side.callee()?)))
-            else {
-                return Err(Refusal::NoBinding { app });
+            let side = side.filter(|side| side.kind() == Some(RouteKind::Axb));
+            let Some((side, callee)) = side.and_then(|side| Some((side, side.other()?))) else {
+                return Err(Refusal::NoBinding { app }.into());
             };
             let mut user_data = None;
-            if side.user_data() != 0 {
+            if side.handle() != 0 {
                 user_data = self.text_of(shard, hash, key, &side);
                 if user_data.is_none() {
                     continue;
@@ -239,11 +192,12 @@ impl Table {
             }
             let (subscription, caller_is_a) = (side.subscription(), side.caller_is_a());
             if !side.direction().allows(caller_is_a) {
-                return Err(Refusal::WrongDirection {
+                let refusal = Refusal::WrongDirection {
                     app,
                     subscription,
                     user_data,
-                });
+                };
+                return Err(refusal.into());
             }
             let policy = side.policy();
             let Some(extra) = policy_of(policy) else {
@@ -253,7 +207,7 @@ impl Table {
             let route = Route {
                 app,
                 trunk,
-                kind,
+                kind: RouteKind::Axb,
                 callee,
                 display,
                 show_caller: false,
@@ -267,113 +221,34 @@ impl Table {
             return Ok((route, extra));
         }
         // Only a defect leads here; to refuse is safe.
-        Err(self
-            .number(x)
-            .map_or(Refusal::UnknownNumber, |info| Refusal::NoBinding {
-                app: info.app,
-            }))
+        let info = self.number(x).ok_or(Refusal::UnknownNumber)?;
+        Err(Refusal::NoBinding { app: info.app }.into())
     }
 
     /// The text that belongs to this state of the direction; none if the state has passed.
     #[inline(never)]
     fn text_of(&self, shard: &Shard, hash: u64, key: Key, side: &Packed) -> Option<Arc<str>> {
-        let text = self.user_data.get(side.user_data(), side.subscription())?;
+        let text = self.user_data.get(side.handle(), side.subscription())?;
         // A binding changed between the two reads may have left its handle to its successor.
         (shard.directions.find(hash, key) == Some(side.0)).then_some(text)
     }
 
-    /// Sweeps up to `buckets` of the cursor's shard. Says whether that was the end of the table.
-    fn sweep_some(
-        &self,
-        mut writer: Writer<'_>,
-        cursor: &mut Cursor,
-        buckets: usize,
-        wall_ms: u64,
-        expired: &mut Vec<Expired>,
-    ) -> bool {
-        for _ in 0..buckets {
-            match writer.bucket(cursor.page, cursor.bucket) {
-                Some(Some(sides)) => {
-                    cursor.bucket += 1;
-                    self.withdraw_expired(&mut writer, sides, wall_ms, expired);
-                }
-                Some(None) => {
-                    *cursor = Cursor {
-                        page: cursor.page + 1,
-                        bucket: 0,
-                        ..*cursor
-                    }
-                }
-                None => {
-                    let shard = (cursor.shard + 1) % self.shards.len();
-                    *cursor = Cursor {
-                        shard,
-                        ..Cursor::default()
-                    };
-                    return shard == 0;
-                }
-            }
-        }
-        false
-    }
-
-    fn withdraw_expired(
-        &self,
-        writer: &mut Writer<'_>,
-        sides: Vec<Direction>,
-        wall_ms: u64,
-        expired: &mut Vec<Expired>,
-    ) {
-        for side in sides.iter().filter(|side| side.is_expired(wall_ms)) {
-            // The other side of a binding taken out just now may stand in the same bucket.
-            if writer.direction(side.x, side.caller).as_ref() == Some(side) {
-                self.withdraw(writer, side);
-                expired.push(Expired {
-                    subscription: side.subscription,
-                    x: side.x,
-                });
-            }
-        }
-    }
-
-    fn withdraw(&self, writer: &mut Writer<'_>, side: &Direction) {
-        writer.withdraw(side);
-        self.release_side_data(side);
-    }
-
-    /// One policy and one text for both directions of a binding.
-    fn acquire_side_data(&self, axb: &Axb) -> Result<(PolicyId, u32), PublishError> {
-        let policy = self
-            .policies
-            .acquire(&axb.policy)
-            .ok_or(PublishError::TooManyPolicies)?;
-        let Some(text) = &axb.user_data else {
-            return Ok((policy, 0));
-        };
-        match self.user_data.put(axb.subscription, text) {
-            Some(handle) => Ok((policy, handle)),
-            None => {
-                self.policies.release(policy);
-                Err(PublishError::TooManyUserData)
-            }
-        }
-    }
-
-    /// After the directions are changed or gone, never before: a reader that still holds an old one must
-    /// find its text or see that it is no longer its own.
-    fn release_side_data(&self, side: &Direction) {
-        self.policies.release(side.policy);
-        self.user_data.release(side.user_data);
-    }
-
-    fn writer(&self, x: Number) -> Writer<'_> {
+    pub(crate) fn writer(&self, x: Number) -> Writer<'_> {
         self.shard(self.hash.of_number(x)).write(&self.hash)
     }
 
     #[inline(always)]
-    fn shard(&self, hash_x: u64) -> &Shard {
+    pub(crate) fn shard(&self, hash_x: u64) -> &Shard {
         // The number of shards is a power of two.
         &self.shards[hash_x as usize & (self.shards.len() - 1)]
+    }
+}
+
+/// What the AXB way says of a number of another mode.
+fn without_binding(unrouted: Unrouted) -> Refusal {
+    match unrouted {
+        Unrouted::Refused(refusal) => refusal,
+        Unrouted::OtherMode(info) => Refusal::NoBinding { app: info.app },
     }
 }
 

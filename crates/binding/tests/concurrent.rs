@@ -101,7 +101,7 @@ fn neighbours_that_come_and_go_disturb_nobody_while_the_table_grows_and_shrinks(
                 table.publish_axb(&guest).expect("published");
             }
             for pair in 500..3_500u64 {
-                assert!(table.withdraw_axb(x(0), axbridge_binding::SubscriptionId(pair.into())));
+                assert!(table.withdraw(x(0), axbridge_binding::SubscriptionId(pair.into())));
             }
         }
     };

@@ -207,7 +207,7 @@ fn apply(table: &Table, model: &mut Model, step: Step) {
                 .bindings
                 .get(&subscription)
                 .is_some_and(|axb| axb.x == x(x_number));
-            assert_eq!(table.withdraw_axb(x(x_number), subscription), there);
+            assert_eq!(table.withdraw(x(x_number), subscription), there);
             if there {
                 model.bindings.remove(&subscription);
             }

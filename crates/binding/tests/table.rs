@@ -28,7 +28,7 @@ fn each_party_reaches_the_other_and_is_shown_x() {
         (from_a.app.0, from_a.trunk.0, from_a.kind),
         (7, 1, RouteKind::Axb)
     );
-    assert_eq!(from_a.subscription, SubscriptionId(1));
+    assert_eq!(from_a.subscription, Some(SubscriptionId(1)));
     assert_eq!(from_a.user_data.as_deref(), Some("order-1"));
     let from_b = table.route(x(0), caller(2), 0).expect("bound");
     assert_eq!((from_b.callee, from_b.caller_is_a), (caller(1), false));
@@ -115,7 +115,7 @@ fn expiry_is_exact_and_needs_no_sweep() {
     assert!(swept.wrapped);
     assert_eq!(swept.expired.len(), 1);
     assert_eq!(table.stats().directions, 0);
-    assert!(!table.withdraw_axb(x(0), SubscriptionId(1)));
+    assert!(!table.withdraw(x(0), SubscriptionId(1)));
 }
 
 #[test]
@@ -158,12 +158,9 @@ fn a_party_is_once_on_an_x_and_the_newer_binding_wins() {
         caller(3)
     );
     assert_eq!(table.stats().bindings, 1);
-    assert!(!table.withdraw_axb(x(0), SubscriptionId(1)));
-    assert!(
-        !table.withdraw_axb(x(1), SubscriptionId(3)),
-        "not on that X"
-    );
-    assert!(table.withdraw_axb(x(0), SubscriptionId(3)));
+    assert!(!table.withdraw(x(0), SubscriptionId(1)));
+    assert!(!table.withdraw(x(1), SubscriptionId(3)), "not on that X");
+    assert!(table.withdraw(x(0), SubscriptionId(3)));
     assert_eq!(table.stats().directions, 0);
 }
 
@@ -195,7 +192,7 @@ fn five_thousand_pairs_on_one_x() {
     let full = table.stats();
     assert_eq!((full.bindings, full.directions), (5_000, 10_000));
     for pair in 10..5_000 {
-        assert!(table.withdraw_axb(x(0), SubscriptionId(pair)));
+        assert!(table.withdraw(x(0), SubscriptionId(pair)));
     }
     for pair in 10..5_000u64 {
         let again = axb(0, u128::from(pair) + 10_000, 2 * pair, 2 * pair + 1);

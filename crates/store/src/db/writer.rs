@@ -322,7 +322,7 @@ fn show(table: &Table, effect: Effect) {
             }
         }
         Effect::Withdraw { x, subscription } => {
-            table.withdraw_axb(x, subscription);
+            table.withdraw(x, subscription);
         }
         Effect::SetNumber(x, info) => table.set_number(x, info),
         Effect::RemoveNumber(x) => {

@@ -1,7 +1,8 @@
-//! The customers' texts, beside the table: only bindings that have one pay for it.
+//! What stands beside the table: the customers' texts of AXB, and everything of the other kinds that does not
+//! fit an entry. Only bindings that have some pay for it.
 
 use crate::chunks::Chunks;
-use crate::entry::USER_DATA_BITS;
+use crate::entry::HANDLE_BITS;
 use crate::types::SubscriptionId;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
@@ -9,16 +10,28 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Handles are index + 1, so that 0 in an entry means none.
-const MOST: usize = (1 << USER_DATA_BITS) - 1;
+const MOST: usize = (1 << HANDLE_BITS) - 1;
 
-struct Held {
-    /// Whose text this is. A reader that comes late finds the handle reused and knows it by this.
-    subscription: SubscriptionId,
-    text: Arc<str>,
+/// What can be kept: cheap to hand out.
+pub(crate) trait Kept: Clone {
+    /// Memory behind it, in bytes.
+    fn bytes(&self) -> usize;
 }
 
-pub(crate) struct UserData {
-    slots: Chunks<ArcSwapOption<Held>>,
+impl Kept for Arc<str> {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+}
+
+struct Held<T> {
+    /// Whose this is. A reader that comes late finds the handle reused and knows it by this.
+    subscription: SubscriptionId,
+    value: T,
+}
+
+pub(crate) struct Beside<T> {
+    slots: Chunks<ArcSwapOption<Held<T>>>,
     writer: Mutex<Writer>,
 }
 
@@ -27,29 +40,29 @@ struct Writer {
     used: usize,
     /// Oldest first, to keep a handle unused as long as possible.
     free: VecDeque<u32>,
-    text_bytes: usize,
+    kept_bytes: usize,
 }
 
-impl UserData {
+impl<T: Kept> Beside<T> {
     pub(crate) fn new() -> Self {
-        UserData {
+        Beside {
             slots: Chunks::new(),
             writer: Mutex::default(),
         }
     }
 
-    /// The text under a handle, if it is still this subscription's. Lock-free.
+    /// What is under a handle, if it is still this subscription's. Lock-free.
     #[inline]
-    pub(crate) fn get(&self, handle: u32, subscription: SubscriptionId) -> Option<Arc<str>> {
+    pub(crate) fn get(&self, handle: u32, subscription: SubscriptionId) -> Option<T> {
         let held = self.slots.get((handle as usize).checked_sub(1)?)?.load();
         let held = held
             .as_ref()
             .filter(|held| held.subscription == subscription)?;
-        Some(held.text.clone())
+        Some(held.value.clone())
     }
 
-    /// Stores a text; none when the table is full of them.
-    pub(crate) fn put(&self, subscription: SubscriptionId, text: &Arc<str>) -> Option<u32> {
+    /// Stores something; none when there is no room.
+    pub(crate) fn put(&self, subscription: SubscriptionId, value: T) -> Option<u32> {
         let mut writer = self.writer.lock();
         let handle = match writer.free.pop_front() {
             Some(handle) => handle,
@@ -60,11 +73,11 @@ impl UserData {
             None => return None,
         };
         let slot = self.slots.get_or_make(handle as usize - 1)?;
+        writer.kept_bytes += value.bytes();
         slot.store(Some(Arc::new(Held {
             subscription,
-            text: text.clone(),
+            value,
         })));
-        writer.text_bytes += text.len();
         Some(handle)
     }
 
@@ -78,21 +91,21 @@ impl UserData {
         };
         let mut writer = self.writer.lock();
         if let Some(held) = slot.swap(None) {
-            writer.text_bytes -= held.text.len();
+            writer.kept_bytes -= held.value.bytes();
             writer.free.push_back(handle);
         }
     }
 
-    /// Texts held, and bytes of all.
+    /// How many are held, and bytes of all.
     pub(crate) fn size(&self) -> (usize, usize) {
         let writer = self.writer.lock();
         let held = writer.used - writer.free.len();
-        // Two reference counts for each text, and the text's own two words in the slot's value.
-        let each = size_of::<Held>() + 4 * size_of::<usize>();
+        // Two reference counts each for the slot's value and for what it names.
+        let each = size_of::<Held<T>>() + 4 * size_of::<usize>();
         let free = writer.free.capacity() * size_of::<u32>();
         (
             held,
-            self.slots.bytes() + held * each + writer.text_bytes + free,
+            self.slots.bytes() + held * each + writer.kept_bytes + free,
         )
     }
 }
@@ -103,14 +116,14 @@ mod tests {
 
     #[test]
     fn a_reused_handle_does_not_give_away_the_new_text() {
-        let data = UserData::new();
-        let first = data.put(SubscriptionId(1), &"one".into()).expect("room");
+        let data = Beside::<Arc<str>>::new();
+        let first = data.put(SubscriptionId(1), "one".into()).expect("room");
         assert_eq!(data.get(first, SubscriptionId(1)).as_deref(), Some("one"));
         data.release(first);
         data.release(first);
         data.release(0);
         assert_eq!(data.get(first, SubscriptionId(1)), None);
-        let second = data.put(SubscriptionId(2), &"two".into()).expect("room");
+        let second = data.put(SubscriptionId(2), "two".into()).expect("room");
         assert_eq!(first, second, "the only free handle");
         assert_eq!(data.get(second, SubscriptionId(1)), None);
         assert_eq!(data.get(second, SubscriptionId(2)).as_deref(), Some("two"));
