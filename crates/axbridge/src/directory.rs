@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axbridge_binding::AppId;
-use axbridge_call::{App, AppPrompts, Directory, Snapshot};
+use axbridge_call::{App, AppPrompts, Directory, MenuRules, Snapshot};
 use axbridge_media::Prompt;
-use axbridge_store::{AppStatus, Configuration, Store};
+use axbridge_numbering::Number;
+use axbridge_store::{AppStatus, AxeSettings, Configuration, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -83,21 +84,40 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts) -> Snapshot {
             no_permission: named(&app.settings.refusal_prompts.no_permission),
             service_abnormal: named(&app.settings.refusal_prompts.service_abnormal),
             no_binding: named(&app.settings.refusal_prompts.no_binding),
+            no_callback: named(&app.settings.axe.prompts.no_call_back),
         };
+        let menu = menu(&app.settings.axe, named);
         let app = App {
-            id: app.id,
-            key: app.key.as_str().into(),
             recording: app.settings.recording,
             layout: app.settings.recording_layout,
             refusals,
+            menu,
+            prompts: files,
             answer_timeout_ms: u64::try_from(app.answer_timeout().as_millis()).unwrap_or(90_000),
             active: app.status == AppStatus::Active,
-            prompts: files,
+            ..App::new(app.id, app.key.as_str())
         };
         (app.id, Arc::new(app))
     });
     Snapshot {
         trunks,
         apps: apps.collect(),
+    }
+}
+
+fn menu(axe: &AxeSettings, named: impl Fn(&Option<String>) -> Option<Arc<Prompt>>) -> MenuRules {
+    let (prompts, ms) = (&axe.prompts, |s: u8| u64::from(s) * 1_000);
+    let callback_number = axe.call_back_number.as_deref();
+    MenuRules {
+        digits: axe.extension_digits,
+        tries: axe.tries,
+        first_digit_ms: ms(axe.first_digit_s),
+        next_digit_ms: ms(axe.next_digit_s),
+        ask: named(&prompts.ask),
+        wrong: named(&prompts.wrong),
+        wrong_end: named(&prompts.wrong_end),
+        none_end: named(&prompts.empty_end),
+        waiting: named(&prompts.waiting),
+        callback_number: callback_number.and_then(|n| Number::parse_global(n).ok()),
     }
 }

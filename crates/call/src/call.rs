@@ -1,19 +1,22 @@
 //! One call: its two legs and what holds them together. The files beside this one each hold one part of its
-//! life: `setup`, `progress`, `talk`, `modify`, `requests`, `finish`.
+//! life: `setup`, `menu`, `ask`, `progress`, `talk`, `limit`, `modify`, `requests`, `finish`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axbridge_binding::{Policy, Route};
 use axbridge_media::{self as media, Side};
 use axbridge_sip::{ClientTx, Hop, Message, Method, ServerTx};
 
+use crate::ask::{Answer, QuestionKind};
+use crate::busy::Occupied;
 use crate::core::Ctx;
-use crate::directory::App;
 use crate::leg::{Leg, State};
+use crate::limit::Clock;
+use crate::menu::{Menu, Source};
 use crate::modify::Exchange;
 use crate::outcome::Ending;
+use crate::plan::{Arrived, Plan};
 use crate::plane::CallKey;
 use crate::reliable;
 use crate::sound::Sound;
@@ -23,6 +26,10 @@ use crate::story::Story;
 pub(crate) enum Phase {
     /// The caller hears why the call is refused; then it ends so.
     Refusing(Ending),
+    /// The caller keys an extension.
+    Menu(Menu),
+    /// Somebody outside is asked where the call goes.
+    Asking(QuestionKind),
     /// The second leg is being called.
     Calling,
     /// The callee has answered.
@@ -31,18 +38,15 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// What was decided when the call came in; a later change of the binding does not touch it.
-pub(crate) struct Plan {
-    pub app: Arc<App>,
-    pub route: Route,
-    pub policy: Arc<Policy>,
-}
-
 /// Deadlines are instants, not timers: the switch asks for the next one and says when it has passed.
 #[derive(Default)]
 pub(crate) struct Deadlines {
     /// The callee has not answered.
     pub answer: Option<Instant>,
+    /// The caller has keyed nothing more.
+    pub digits: Option<Instant>,
+    /// Nobody has said where the call goes.
+    pub question: Option<Instant>,
     /// The last-minute voice is due.
     pub warn: Option<Instant>,
     /// `maxDuration` is reached.
@@ -62,8 +66,14 @@ pub(crate) struct Call {
     pub phase: Phase,
     pub a: Leg,
     pub b: Option<Leg>,
+    pub arrived: Arrived,
     pub plan: Option<Plan>,
     pub story: Story,
+    pub clock: Clock,
+    /// The callee has answered and hears a notice; it does not hear the caller yet.
+    pub joining: bool,
+    /// The party that is busy for others as long as this call lasts.
+    pub occupied: Option<Occupied>,
     pub sound: Sound,
     pub exchange: Option<Exchange>,
     /// Offers of our own made so far (module `settle`).
@@ -95,7 +105,9 @@ impl Call {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         let d = &self.deadlines;
-        let own = [d.answer, d.warn, d.cut, d.probe, d.exchange, d.record];
+        let own = [
+            d.answer, d.digits, d.question, d.warn, d.cut, d.probe, d.exchange, d.record,
+        ];
         let legs = [
             self.a.next_deadline(),
             self.b.as_ref().and_then(Leg::next_deadline),
@@ -114,6 +126,12 @@ impl Call {
                 _ => Ending::AnswerTimeout,
             };
             self.end(ctx, ending);
+        }
+        if due(&mut self.deadlines.digits) {
+            self.extension_keyed(ctx);
+        }
+        if due(&mut self.deadlines.question) {
+            self.asked(ctx, Answer::Failed);
         }
         if due(&mut self.deadlines.cut) {
             self.end(ctx, Ending::MaxDuration);
@@ -242,8 +260,12 @@ impl Call {
             }
             media::Event::Recording(outcome) => self.recording_ended(ctx, outcome),
             media::Event::Final(stats) => self.media_closed(ctx, &stats),
-            // Digits of RFC 4733 are relayed by the session itself.
-            media::Event::Digit { .. } => {}
+            // Between the parties the session itself relays digits.
+            media::Event::Digit { side, digit, .. } => {
+                if side == Side::A {
+                    self.keyed(ctx, Source::Media, digit.as_char());
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axbridge_media as media;
 use axbridge_sip::{ClientTx, Endpoint, EndpointConfig, Hop, RequestBuilder, ServerTx, Transport};
 
+use crate::ask::Question;
 use crate::directory::{Directory, Trunk, TrunkTransport};
 use crate::fact::Fact;
 use crate::ids::{Ids, Tag};
@@ -64,6 +65,7 @@ pub(crate) struct Core {
     pub directory: Arc<Directory>,
     pub ids: Ids,
     pub facts: VecDeque<Fact>,
+    pub questions: VecDeque<Question>,
     pub server_txs: HashMap<ServerTx, LegKey, foldhash::fast::FixedState>,
     pub client_txs: HashMap<ClientTx, LegKey, foldhash::fast::FixedState>,
     pub tags: HashMap<Tag, LegKey, foldhash::fast::FixedState>,
@@ -84,6 +86,7 @@ impl Core {
             directory,
             ids,
             facts: VecDeque::new(),
+            questions: VecDeque::new(),
             server_txs: HashMap::default(),
             client_txs: HashMap::default(),
             tags: HashMap::default(),

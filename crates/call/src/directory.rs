@@ -9,12 +9,15 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use axbridge_binding::{AppId, Table, TrunkId};
 use axbridge_media::Prompt;
-use axbridge_numbering::NumberRules;
+use axbridge_numbering::{Number, NumberRules};
 use serde::{Deserialize, Serialize};
+
+use crate::busy::Busy;
 
 /// Everything that a call looks up. Reading takes no lock.
 pub struct Directory {
     snapshot: ArcSwap<Snapshot>,
+    pub(crate) busy: Arc<Busy>,
     /// Who may reach whom through which X.
     pub table: Arc<Table>,
 }
@@ -24,8 +27,14 @@ impl Directory {
     pub fn new(table: Arc<Table>) -> Self {
         Directory {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
+            busy: Arc::default(),
             table,
         }
+    }
+
+    /// How many parties are in a call that makes them busy for others (AX, AXE); 0 when there are no calls.
+    pub fn busy_parties(&self) -> usize {
+        self.busy.len()
     }
 
     /// Replaces trunks and applications; calls in progress keep what they began with.
@@ -112,6 +121,15 @@ pub struct Trunk {
     /// Sends P-Asserted-Identity with X (RFC 3325).
     #[serde(default = "yes")]
     pub asserted_identity: bool,
+    /// Answers a caller from this trunk (200) before it hears the menu of an AXE number, so that its digits come
+    /// through: many carriers carry none before the answer, and some no sound. The caller's carrier counts from
+    /// there; when the callee then cannot be reached the caller hears it as the end of an answered call. False: the
+    /// menu is early media (183), and the caller is answered when the callee is.
+    #[serde(default = "yes")]
+    pub answer_for_menu: bool,
+    /// Takes calls that show the real caller, where a binding asks for it. False: such calls are refused (8024).
+    #[serde(default = "yes")]
+    pub shows_callers: bool,
 }
 
 fn default_caller_headers() -> Vec<CallerHeader> {
@@ -123,6 +141,28 @@ fn yes() -> bool {
 }
 
 impl Trunk {
+    /// A trunk with these signalling addresses, everything else as when absent.
+    pub fn new(id: TrunkId, name: impl Into<String>, peers: Vec<SocketAddr>) -> Self {
+        Trunk {
+            id,
+            name: name.into(),
+            peers,
+            sources: Vec::new(),
+            transport: TrunkTransport::default(),
+            local: None,
+            domain: None,
+            numbers: NumberRules::default(),
+            caller_from: default_caller_headers(),
+            media_ip: None,
+            prack: Prack::default(),
+            learn_media_source: false,
+            user_phone: false,
+            asserted_identity: true,
+            answer_for_menu: true,
+            shows_callers: true,
+        }
+    }
+
     /// True when a message from this address belongs to the trunk.
     pub fn admits(&self, ip: IpAddr) -> bool {
         self.peers.iter().any(|p| p.ip() == ip) || self.sources.iter().any(|n| n.contains(ip))
@@ -243,12 +283,34 @@ pub struct App {
     pub layout: RecordLayout,
     /// What refused callers hear.
     pub refusals: AppPrompts,
+    /// How extensions are asked for (AXE).
+    pub menu: MenuRules,
+    /// How long the customer may take to say what becomes of a call (X mode), in milliseconds.
+    pub callin_timeout_ms: u64,
     /// Approved prompt files by name.
     pub prompts: HashMap<Arc<str>, Arc<Prompt>>,
     /// How long the callee may ring, in milliseconds.
     pub answer_timeout_ms: u64,
     /// False when the application is suspended.
     pub active: bool,
+}
+
+impl App {
+    /// An application with nothing set.
+    pub fn new(id: AppId, key: impl Into<Arc<str>>) -> Self {
+        App {
+            id,
+            key: key.into(),
+            recording: false,
+            layout: RecordLayout::default(),
+            refusals: AppPrompts::default(),
+            menu: MenuRules::default(),
+            callin_timeout_ms: 3_000,
+            prompts: HashMap::new(),
+            answer_timeout_ms: 90_000,
+            active: true,
+        }
+    }
 }
 
 /// Prompts for refused calls; without one the call is refused at once.
@@ -260,6 +322,50 @@ pub struct AppPrompts {
     pub service_abnormal: Option<Arc<Prompt>>,
     /// "Binding does not exist".
     pub no_binding: Option<Arc<Prompt>>,
+    /// Nobody is there to be called back (AXE, and AX with call-back).
+    pub no_callback: Option<Arc<Prompt>>,
+}
+
+/// How a caller of an AXE number is asked for the extension.
+#[derive(Clone)]
+pub struct MenuRules {
+    /// Digits of every extension, 1 to 4.
+    pub digits: u8,
+    /// How often the extension is asked for, at least once.
+    pub tries: u8,
+    /// How long the first digit may take after the prompt, in milliseconds.
+    pub first_digit_ms: u64,
+    /// How long each further digit may take, in milliseconds.
+    pub next_digit_ms: u64,
+    /// "Key the extension"; without it a tone.
+    pub ask: Option<Arc<Prompt>>,
+    /// "That was wrong, key it again"; without it `ask` again.
+    pub wrong: Option<Arc<Prompt>>,
+    /// "That was wrong", and the call ends; without it a tone.
+    pub wrong_end: Option<Arc<Prompt>>,
+    /// "Nothing was keyed", and the call ends; without it `wrong_end`.
+    pub none_end: Option<Arc<Prompt>>,
+    /// "You are being put through"; without it nothing.
+    pub waiting: Option<Arc<Prompt>>,
+    /// Who is called when A calls X, nobody is there to call back, and the binding says nothing of that.
+    pub callback_number: Option<Number>,
+}
+
+impl Default for MenuRules {
+    fn default() -> Self {
+        MenuRules {
+            digits: 4,
+            tries: 3,
+            first_digit_ms: 10_000,
+            next_digit_ms: 4_000,
+            ask: None,
+            wrong: None,
+            wrong_end: None,
+            none_end: None,
+            waiting: None,
+            callback_number: None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -45,6 +45,14 @@ pub enum FactKind {
         caller: String,
         /// X.
         called: String,
+        /// The customer was asked what becomes of the call (X mode) and has heard of it by that; it is not told again.
+        #[serde(default, skip_serializing_if = "is_false")]
+        asked: bool,
+    },
+    /// The caller has keyed something at the menu (AXE), right or wrong.
+    CollectInfo {
+        /// What was keyed, without `#`.
+        digits: String,
     },
     /// The second leg was started.
     CallOut {
@@ -106,11 +114,16 @@ pub enum FactKind {
     Record(Box<CallRecord>),
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl FactKind {
     /// A short name for logs and tests.
     pub fn name(&self) -> &'static str {
         match self {
             FactKind::CallIn { .. } => "callin",
+            FactKind::CollectInfo { .. } => "collectInfo",
             FactKind::CallOut { .. } => "callout",
             FactKind::Alerting { .. } => "alerting",
             FactKind::Answer { .. } => "answer",
@@ -145,7 +158,7 @@ impl fmt::Debug for FactKind {
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CallRecord {
-    /// AXB: 0 B called A, 1 A called B, 2 nothing bound.
+    /// 0 the other party called A (of AXB: B), 1 A called the other party, 2 nothing bound.
     pub direction: u8,
     /// Unique id of this record (UUID v7).
     pub icid: String,
@@ -155,6 +168,12 @@ pub struct CallRecord {
     pub caller_num: String,
     /// The number dialled: X.
     pub callee_num: String,
+    /// What the caller keyed at the menu and was put through by (AXE).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extend_num: Option<String>,
+    /// The customer was asked what becomes of the call (X mode, `notifyMode` `Block`).
+    #[serde(skip_serializing_if = "is_false")]
+    pub asked: bool,
     /// The number displayed to the callee.
     pub fwd_display_num: String,
     /// The real callee.

@@ -19,6 +19,8 @@ impl Call {
         }
         self.phase = Phase::Ended;
         self.deadlines = Default::default();
+        self.joining = false;
+        self.occupied = None;
         if let Some(exchange) = self.exchange.take()
             && let Some(leg) = self.leg(exchange.from)
         {

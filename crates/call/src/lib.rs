@@ -9,6 +9,8 @@
 
 #![forbid(unsafe_code)]
 
+mod ask;
+mod busy;
 mod call;
 mod calls;
 mod compose;
@@ -18,9 +20,12 @@ mod fact;
 mod finish;
 mod ids;
 mod leg;
+mod limit;
+mod menu;
 mod modify;
 mod offer;
 mod outcome;
+mod plan;
 mod plane;
 mod progress;
 mod reliable;
@@ -31,15 +36,18 @@ mod sound;
 mod story;
 mod switch;
 mod talk;
+mod tones;
 pub mod utc;
 
 pub use self::core::{Listen, SwitchConfig};
 
+pub use ask::{Answer, ConnectTo, Question, QuestionKind};
 pub use directory::{
-    App, AppPrompts, CallerHeader, Directory, Network, Prack, RecordLayout, Snapshot, Trunk,
-    TrunkTransport,
+    App, AppPrompts, CallerHeader, Directory, MenuRules, Network, Prack, RecordLayout, Snapshot,
+    Trunk, TrunkTransport,
 };
 pub use fact::{CallRecord, Fact, FactKind, LegQuality};
-pub use outcome::{Ending, Outcome};
+pub use limit::{Limit, LimitChange, NewLength};
+pub use outcome::{Bar, Ending, Outcome};
 pub use plane::{CallKey, MediaPlane, NoPorts, Now};
 pub use switch::{StoppedBy, Switch, SwitchCounters};

@@ -369,6 +369,9 @@ impl Call {
         }
         let turned = leg.wants != wanted;
         self.connect_side(ctx, side);
+        if side == Side::A {
+            self.menu_heard(ctx);
+        }
         let Some(chosen) = self.leg(side).and_then(|l| l.negotiated.clone()) else {
             return;
         };

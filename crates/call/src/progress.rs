@@ -12,6 +12,7 @@ use crate::leg::{Abilities, FORKS_MAX, Fork, Leg, State};
 use crate::offer;
 use crate::outcome::Ending;
 use crate::reliable::{Received, Waiting};
+use crate::sound::Purpose;
 
 impl Call {
     /// A response to the INVITE of the second leg.
@@ -100,6 +101,9 @@ impl Call {
 
     /// A caller who has been promised early media hears ring-back when there is nothing else to hear.
     pub fn ring_back_if_silent(&mut self, ctx: &mut Ctx<'_>) {
+        if self.joining {
+            return self.sound.ring_back(ctx, Side::A);
+        }
         let callee_heard = self.b.as_ref().is_some_and(|b| b.negotiated.is_some());
         let calling = matches!(self.phase, Phase::Calling);
         if calling && self.story.rang() && self.a.negotiated.is_some() && !callee_heard {
@@ -215,9 +219,21 @@ impl Call {
         self.deadlines.answer = None;
         let fact = self.story.answer(ctx.now.wall_ms);
         ctx.core.tell(fact);
-        self.sound.stop(ctx, Side::A);
         self.connect_side(ctx, Side::B);
-        self.sound.command(ctx, Command::Bridge(true));
+        if self.a.is_up() {
+            // Answered at the menu: it may have changed its mind about direction since.
+            self.settled(Side::A);
+        }
+        let hint = self.plan.as_ref().and_then(|p| p.callee_hint.clone());
+        self.joining = hint.is_some();
+        if let Some(hint) = hint {
+            // Early media of the callee may have joined them already.
+            self.sound.command(ctx, Command::Bridge(false));
+            self.sound.play(ctx, Side::B, hint, Purpose::CalleeHint);
+        } else {
+            self.sound.stop(ctx, Side::A);
+            self.sound.command(ctx, Command::Bridge(true));
+        }
         if self
             .a
             .reliable
@@ -251,16 +267,7 @@ impl Call {
             self.a.answer_in_ack = true;
             offer::to_caller(&mut self.a, chosen.as_ref()).ok()
         };
-        let mut response = self.a.response(200);
-        if let Some(body) = body {
-            response = response.body(compose::SDP, body);
-        }
-        if let Some(reliable) = &mut self.a.reliable {
-            reliable.stop();
-        }
-        self.a.accept(ctx, tx, cseq, response);
-        self.a.state = State::Up;
-        self.connect_side(ctx, Side::A);
+        self.accept_caller(ctx, tx, cseq, body);
         self.promised_otherwise();
     }
 

@@ -9,6 +9,7 @@ use crate::call::{Call, Phase};
 use crate::compose;
 use crate::core::Ctx;
 use crate::leg::State;
+use crate::menu::Source;
 use crate::offer;
 use crate::outcome::Ending;
 
@@ -61,12 +62,12 @@ impl Call {
 
     fn bye_received(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx) {
         let rang = self.story.rang();
+        let gave_up = self.gave_up();
         let Some(leg) = self.leg(side) else { return };
         leg.respond(ctx, tx, leg.plain(200));
         let early = !matches!(self.phase, Phase::Talking);
         let ending = match (side, early) {
-            (Side::A, true) if rang => Ending::CallerGaveUpRinging,
-            (Side::A, true) => Ending::CallerGaveUp,
+            (Side::A, true) => gave_up,
             (Side::A, false) => Ending::CallerHungUp,
             (Side::B, true) => Ending::CalleeFailed {
                 status: 480,
@@ -88,13 +89,26 @@ impl Call {
     pub fn cancelled(&mut self, ctx: &mut Ctx<'_>, tx: ServerTx) {
         match self.a.state {
             State::Invited { tx: invite, .. } if invite == tx => {
-                let ending = match self.story.rang() {
-                    true => Ending::CallerGaveUpRinging,
-                    false => Ending::CallerGaveUp,
-                };
+                let ending = self.gave_up();
+                // Whatever the ending is called, the answer to a cancelled INVITE is 487.
+                let reason = compose::q850_reason(ending.outcome().q850);
+                let response = self.a.plain(487).header(Name::Reason, reason);
+                self.a.respond(ctx, tx, response);
+                self.a.state = State::Gone;
                 self.end(ctx, ending);
             }
             _ => self.cancel_offer(ctx, tx),
+        }
+    }
+
+    /// What it is called when the caller hangs up before the answer.
+    fn gave_up(&self) -> Ending {
+        match self.phase {
+            // It has heard why; that it did not listen to the end changes nothing.
+            Phase::Refusing(ending) => ending,
+            Phase::Menu(_) | Phase::Asking(_) => Ending::CallerGaveUpBeforeForwarding,
+            _ if self.story.rang() => Ending::CallerGaveUpRinging,
+            _ => Ending::CallerGaveUp,
         }
     }
 
@@ -199,6 +213,9 @@ impl Call {
             return leg.respond(ctx, tx, leg.plain(400));
         };
         leg.respond(ctx, tx, leg.plain(200));
+        if side == Side::A && matches!(self.phase, Phase::Menu(_)) {
+            return self.keyed(ctx, Source::Info, digit);
+        }
         let Some(other) = self.leg(side.other()).filter(|l| l.is_up()) else {
             return;
         };

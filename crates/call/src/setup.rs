@@ -2,20 +2,23 @@
 
 use std::sync::Arc;
 
-use axbridge_binding::{Refusal, Route};
+use axbridge_binding::{Route, RouteKind};
 use axbridge_media::sdp::{LocalMedia, NarrowPolicy, SessionDescription};
 use axbridge_media::{Command, Prompt, Side};
 use axbridge_numbering::Number;
 use axbridge_sip::{Dialog, Hop, Message, Name, ServerTx};
 
-use crate::call::{Call, Deadlines, Phase, Plan};
+use crate::ask::QuestionKind;
+use crate::call::{Call, Deadlines, Phase};
 use crate::compose::{self, SecondLeg};
 use crate::core::{Ctx, LegKey};
 use crate::directory::{App, CallerHeader, Prack, Trunk};
 use crate::ids::Tag;
 use crate::leg::{Abilities, Leg, State};
+use crate::limit::Clock;
 use crate::offer;
-use crate::outcome::Ending;
+use crate::outcome::{Bar, Ending};
+use crate::plan::{self, Arrived, Next, Plan, Way};
 use crate::plane::CallKey;
 use crate::reliable;
 use crate::sound::{Purpose, Sound};
@@ -67,23 +70,30 @@ impl Call {
             incoming.x.to_global(),
             ctx.now.wall_ms,
         );
-        let decision = decide(ctx, &incoming, caller, &mut story);
-        let fact = story.call_in(ctx.now.wall_ms);
+        let theirs = incoming.message.max_forwards().unwrap_or(70);
+        let arrived = Arrived {
+            app: incoming.app.clone(),
+            x: incoming.x,
+            caller,
+            max_forwards: theirs.saturating_sub(1),
+        };
+        let next = plan::decide(ctx, &arrived, &mut story);
+        let asked = matches!(next, Next::Ask(QuestionKind::CallIn { .. }));
+        let fact = story.call_in(ctx.now.wall_ms, asked);
         ctx.core.tell(fact);
-        let (tx, app) = (incoming.tx, incoming.app.clone());
-        let max_forwards = incoming
-            .message
-            .max_forwards()
-            .unwrap_or(70)
-            .saturating_sub(1);
+        let tx = incoming.tx;
         let mut call = Call {
             key,
             session,
             phase: Phase::Calling,
             a: caller_leg(ctx, key, incoming),
             b: None,
+            arrived,
             plan: None,
             story,
+            clock: Clock::default(),
+            joining: false,
+            occupied: None,
             sound: Sound::new(key),
             exchange: None,
             settles: 0,
@@ -92,19 +102,29 @@ impl Call {
             addresses: None,
             invites: vec![tx],
         };
-        match decision {
-            Ok(route) => call.connect(ctx, app, route, max_forwards),
-            Err(ending) => call.refuse(ctx, &app, ending),
-        }
+        call.go(ctx, next);
         call
     }
 
+    /// Does what was decided.
+    pub fn go(&mut self, ctx: &mut Ctx<'_>, next: Next) {
+        match next {
+            Next::Connect(way) => self.connect(ctx, *way),
+            Next::Menu => self.enter_menu(ctx),
+            Next::Ask(question) => self.ask(ctx, question),
+            Next::Announce(prompt, ending) => self.announce(ctx, prompt, ending),
+            Next::Refuse(ending) => self.refuse(ctx, ending),
+        }
+    }
+
     /// Calls the callee.
-    fn connect(&mut self, ctx: &mut Ctx<'_>, app: Arc<App>, route: Route, max_forwards: u8) {
-        let Some(policy) = ctx.core.directory.table.policy(route.policy) else {
-            // The binding was withdrawn between the look-up and here.
-            return self.end(ctx, Ending::NoBinding);
-        };
+    fn connect(&mut self, ctx: &mut Ctx<'_>, way: Way) {
+        self.phase = Phase::Calling;
+        let Way { route, policy, .. } = way;
+        let app = self.arrived.app.clone();
+        if !self.occupy(ctx, &route) {
+            return self.refuse(ctx, Ending::PartyBusy);
+        }
         let snapshot = ctx.core.directory.snapshot();
         let trunk = snapshot
             .trunks
@@ -112,26 +132,56 @@ impl Call {
             .cloned()
             .unwrap_or_else(|| self.a.trunk.clone());
         drop(snapshot);
+        let display = match self.arrived.caller.filter(|_| route.show_caller) {
+            Some(caller) => caller,
+            None => route.display,
+        };
+        if !trunk.shows_callers && Some(display) == self.arrived.caller {
+            return self.refuse(ctx, Ending::Barred(Bar::RealCallerShown));
+        }
         let Some(hop) = ctx.core.hop_to(&trunk) else {
             return self.end(ctx, Ending::NoRoute);
         };
-        if !self.open_media(ctx, Some((&trunk, &hop))) {
+        // At a menu the ports are open already.
+        if !self.sound.open && !self.open_media(ctx, Some((&trunk, &hop))) {
             return self.end(ctx, Ending::NoPorts);
         }
         let callee = route.callee;
-        self.story.routed(
-            route.caller_is_a,
-            route.display.to_global(),
-            callee.to_global(),
-        );
-        let display = route.display;
+        self.story
+            .routed(route.direction, display.to_global(), callee.to_global());
+        if let Some(extension) = route.extension.filter(|_| !route.caller_is_a) {
+            self.story.extended(extension.to_string());
+        }
         self.deadlines.answer =
             Some(ctx.now.mono + std::time::Duration::from_millis(app.answer_timeout_ms));
-        self.plan = Some(Plan { app, route, policy });
-        self.play_pre_voice(ctx);
+        self.clock = Clock::of(&policy, ctx.core.config.minute);
+        self.plan = Some(Plan {
+            app,
+            policy,
+            waiting: way.waiting,
+            callee_hint: way.callee_hint,
+        });
+        self.play_waiting(ctx);
         let fact = self.story.call_out(ctx.now.wall_ms);
         ctx.core.tell(fact);
-        self.call_callee(ctx, trunk, hop, display, callee, max_forwards);
+        if matches!(route.kind, RouteKind::Ax | RouteKind::Axe) && !route.caller_is_a {
+            let fact = self.story.reached(ctx.now.wall_ms);
+            ctx.core.tell(fact);
+        }
+        self.call_callee(ctx, trunk, hop, display, callee);
+    }
+
+    /// Where only one caller at a time reaches A, A is busy from here. False when it is already.
+    fn occupy(&mut self, ctx: &Ctx<'_>, route: &Route) -> bool {
+        if !matches!(route.kind, RouteKind::Ax | RouteKind::Axe) {
+            return true;
+        }
+        let busy = &ctx.core.directory.busy;
+        self.occupied = match self.arrived.caller.filter(|_| route.caller_is_a) {
+            Some(a) => Some(busy.calls(route.app, a)),
+            None => busy.call(route.app, route.callee),
+        };
+        self.occupied.is_some()
     }
 
     fn call_callee(
@@ -141,8 +191,8 @@ impl Call {
         hop: Hop,
         display: Number,
         callee: Number,
-        max_forwards: u8,
     ) {
+        let max_forwards = self.arrived.max_forwards;
         let Some(local) = self.local_media(ctx, Side::B) else {
             return self.end(ctx, Ending::NoPorts);
         };
@@ -201,6 +251,7 @@ impl Call {
         let speaks = self.records(plan)
             || p.record_hint_tone.is_some()
             || p.last_min_voice.is_some()
+            || plan.callee_hint.is_some()
             || self.a.negotiated.is_some();
         if speaks {
             NarrowPolicy::SpokenOnly
@@ -220,23 +271,21 @@ impl Call {
     }
 
     /// The waiting tone of the side that calls, as early media.
-    fn play_pre_voice(&mut self, ctx: &mut Ctx<'_>) {
-        let Some(plan) = &self.plan else { return };
-        let name = match plan.route.caller_is_a {
-            true => plan.policy.pre_voice_caller.as_ref(),
-            false => plan.policy.pre_voice_callee.as_ref(),
-        };
-        let Some(prompt) = self.prompt(name) else {
+    fn play_waiting(&mut self, ctx: &mut Ctx<'_>) {
+        let Some(prompt) = self.plan.as_ref().and_then(|p| p.waiting.clone()) else {
             return;
         };
-        if self.early_answer(ctx) {
+        if self.hear(ctx) {
             self.sound.play(ctx, Side::A, prompt, Purpose::PreVoice);
         }
     }
 
-    /// Answers the caller's offer in a 183 before the callee has said anything. False when the caller made no
-    /// offer or takes no G.711: then no prompt can be heard before the answer.
-    fn early_answer(&mut self, ctx: &mut Ctx<'_>) -> bool {
+    /// Lets the caller hear us before the callee has said anything: it does already, or its offer is answered in a
+    /// 183. False when the caller made no offer or takes no G.711: then no prompt can be heard before the answer.
+    pub fn hear(&mut self, ctx: &mut Ctx<'_>) -> bool {
+        if self.a.negotiated.is_some() {
+            return true;
+        }
         let Ok(body) = offer::answer_spoken(&mut self.a) else {
             return false;
         };
@@ -245,28 +294,43 @@ impl Call {
         true
     }
 
-    /// Refuses the call: with the application's prompt as early media where it has one, then the status.
-    fn refuse(&mut self, ctx: &mut Ctx<'_>, app: &Arc<App>, ending: Ending) {
-        let prompts = &app.refusals;
+    /// Refuses the call: with the application's prompt where it has one, then the status.
+    pub fn refuse(&mut self, ctx: &mut Ctx<'_>, ending: Ending) {
+        let prompts = &self.arrived.app.refusals;
         let prompt = match ending {
-            Ending::NoBinding | Ending::NoCallerNumber => prompts.no_binding.clone(),
-            Ending::WrongDirection | Ending::NumberUnusable => prompts.no_permission.clone(),
+            Ending::NoBinding
+            | Ending::NoCallerNumber
+            | Ending::NoTemporaryCallee
+            | Ending::NoAxybBinding => prompts.no_binding.clone(),
+            Ending::WrongDirection
+            | Ending::NumberUnusable
+            | Ending::NoAxBinding
+            | Ending::SelfCall
+            | Ending::Barred(_) => prompts.no_permission.clone(),
+            Ending::NoCallback => prompts.no_callback.clone(),
+            // A busy tone, or what the carrier plays for it, says more than any prompt of ours.
+            Ending::PartyBusy | Ending::TurnedOff => None,
             _ => prompts.service_abnormal.clone(),
         };
+        self.announce(ctx, prompt, ending);
+    }
+
+    /// Plays a prompt to the caller and ends the call; at once if there is none, or it cannot be heard.
+    pub fn announce(&mut self, ctx: &mut Ctx<'_>, prompt: Option<Arc<Prompt>>, ending: Ending) {
         let Some(prompt) = prompt else {
             return self.end(ctx, ending);
         };
-        if !self.open_media(ctx, None) || !self.early_answer(ctx) {
+        if !(self.sound.open || self.open_media(ctx, None)) || !self.hear(ctx) {
             return self.end(ctx, ending);
         }
         self.phase = Phase::Refusing(ending);
-        self.deadlines.answer =
-            Some(ctx.now.mono + std::time::Duration::from_millis(app.answer_timeout_ms));
+        let patience = std::time::Duration::from_millis(self.arrived.app.answer_timeout_ms);
+        self.deadlines.answer = Some(ctx.now.mono + patience);
         self.sound.play(ctx, Side::A, prompt, Purpose::Refusal);
     }
 
     /// Opens the ports of both legs; a call that is refused has no second one.
-    fn open_media(&mut self, ctx: &mut Ctx<'_>, second: Option<(&Trunk, &Hop)>) -> bool {
+    pub fn open_media(&mut self, ctx: &mut Ctx<'_>, second: Option<(&Trunk, &Hop)>) -> bool {
         let a_ip = ctx.core.media_ip(&self.a.trunk, &self.a.hop);
         let b_ip = second.map_or(a_ip, |(trunk, hop)| ctx.core.media_ip(trunk, hop));
         let Ok(addresses) = ctx.plane.open(self.key, a_ip, b_ip) else {
@@ -343,40 +407,4 @@ fn caller_leg(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Leg {
     ctx.core.tags.insert(tag, leg.key);
     ctx.core.server_txs.insert(tx, leg.key);
     leg
-}
-
-/// The route of a call, or why it has none.
-fn decide(
-    ctx: &Ctx<'_>,
-    incoming: &Incoming,
-    caller: Option<Number>,
-    story: &mut Story,
-) -> Result<Route, Ending> {
-    if !incoming.app.active {
-        return Err(Ending::AppSuspended);
-    }
-    let caller = caller.ok_or(Ending::NoCallerNumber)?;
-    match ctx
-        .core
-        .directory
-        .table
-        .route(incoming.x, caller, ctx.now.wall_ms)
-    {
-        Ok(route) => {
-            if let Some(subscription) = route.subscription {
-                story.bound(subscription, route.user_data.clone());
-            }
-            Ok(route)
-        }
-        Err(Refusal::WrongDirection {
-            subscription,
-            user_data,
-            ..
-        }) => {
-            story.bound(subscription, user_data);
-            Err(Ending::WrongDirection)
-        }
-        Err(Refusal::NumberUnusable { .. }) => Err(Ending::NumberUnusable),
-        Err(_) => Err(Ending::NoBinding),
-    }
 }

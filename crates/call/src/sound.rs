@@ -15,6 +15,10 @@ pub(crate) enum Purpose {
     PreVoice,
     /// Why the call is refused.
     Refusal,
+    /// That an extension is to be keyed.
+    Menu,
+    /// To the callee alone, before it hears the caller.
+    CalleeHint,
     /// That the call is recorded.
     RecordHint,
     /// That a minute is left.

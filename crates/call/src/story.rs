@@ -57,19 +57,42 @@ impl Story {
         self.user_data = user_data;
     }
 
-    /// The route that was found.
-    pub fn routed(&mut self, caller_is_a: bool, display: String, callee: String) {
-        self.record.direction = u8::from(caller_is_a);
+    /// The customer has said what becomes of the call, and what its events are to carry.
+    pub fn instructed(&mut self, user_data: Option<Arc<str>>) {
+        self.user_data = user_data;
+    }
+
+    /// The way that was found.
+    pub fn routed(&mut self, direction: u8, display: String, callee: String) {
+        self.record.direction = direction;
         self.record.fwd_display_num = display;
         self.record.fwd_dst_num = callee;
     }
 
-    pub fn call_in(&mut self, at_ms: u64) -> Option<Fact> {
+    /// The extension by which A was reached.
+    pub fn extended(&mut self, extension: String) {
+        self.record.extend_num = Some(extension);
+    }
+
+    /// `asked`: the customer decides, and hears of the call by being asked.
+    pub fn call_in(&mut self, at_ms: u64, asked: bool) -> Option<Fact> {
+        self.record.asked = asked;
         let kind = FactKind::CallIn {
             caller: self.record.caller_num.clone(),
             called: self.record.bind_num.clone(),
+            asked,
         };
         self.fact(at_ms, kind)
+    }
+
+    pub fn collected(&mut self, at_ms: u64, digits: String) -> Option<Fact> {
+        self.fact(at_ms, FactKind::CollectInfo { digits })
+    }
+
+    /// A is called by the other party.
+    pub fn reached(&mut self, at_ms: u64) -> Option<Fact> {
+        let caller = self.record.caller_num.clone();
+        self.fact(at_ms, FactKind::Reached { caller })
     }
 
     pub fn call_out(&mut self, at_ms: u64) -> Option<Fact> {

@@ -11,6 +11,7 @@ use axbridge_sip::{
 };
 use bytes::Bytes;
 
+use crate::ask::{Answer, Question};
 use crate::call::Call;
 use crate::calls::Calls;
 use crate::compose;
@@ -18,6 +19,7 @@ use crate::core::{Core, Ctx, LegKey, SwitchConfig};
 use crate::directory::{App, Directory, Prack, Trunk};
 use crate::fact::Fact;
 use crate::ids::Tag;
+use crate::limit::{Limit, LimitChange};
 use crate::outcome::Ending;
 use crate::plane::{CallKey, MediaPlane, Now};
 use crate::progress;
@@ -106,6 +108,34 @@ impl Switch {
         self.with_call(now, key, plane, |call, ctx| stopped = call.stop(ctx, by));
         self.handle_events(now, plane);
         stopped
+    }
+
+    /// Changes how long a call may last. None when it is not being connected or talked in.
+    pub fn change_limit(
+        &mut self,
+        now: Now,
+        session_id: &str,
+        change: LimitChange,
+        plane: &mut dyn MediaPlane,
+    ) -> Option<Limit> {
+        let key = self.sessions.get(session_id).copied()?;
+        let mut limit = None;
+        self.with_call(now, key, plane, |call, ctx| {
+            limit = call.change_limit(ctx, change)
+        });
+        self.handle_events(now, plane);
+        limit
+    }
+
+    /// The next question to somebody outside; the call waits for [`Switch::answer`], but not for long.
+    pub fn poll_question(&mut self) -> Option<Question> {
+        self.core.questions.pop_front()
+    }
+
+    /// The answer to the question of a call. One that nobody waits for any more is forgotten.
+    pub fn answer(&mut self, now: Now, key: CallKey, answer: Answer, plane: &mut dyn MediaPlane) {
+        self.with_call(now, key, plane, |call, ctx| call.asked(ctx, answer));
+        self.handle_events(now, plane);
     }
 
     /// Ends every call.
@@ -279,7 +309,7 @@ impl Switch {
     ) {
         if message.to().tag().is_some() {
             let Some(leg) = self.leg_of_request(&message) else {
-                return self.answer(now, tx, ResponseBuilder::new(481));
+                return self.respond(now, tx, ResponseBuilder::new(481));
             };
             let is_invite = *message.cseq_method() == Method::Invite;
             if is_invite {
@@ -301,16 +331,16 @@ impl Switch {
         let trunk = self.core.directory.snapshot().trunk_of(hop.remote).cloned();
         let Some(trunk) = trunk else {
             self.counters.strangers += 1;
-            return self.answer(now, tx, ResponseBuilder::new(403));
+            return self.respond(now, tx, ResponseBuilder::new(403));
         };
         match message.cseq_method() {
             Method::Invite => self.invite(now, tx, message, hop, trunk, plane),
-            Method::Options => self.answer(now, tx, compose::options_answer(!self.draining)),
+            Method::Options => self.respond(now, tx, compose::options_answer(!self.draining)),
             Method::Bye | Method::Prack | Method::Update | Method::Info => {
-                self.answer(now, tx, ResponseBuilder::new(481));
+                self.respond(now, tx, ResponseBuilder::new(481));
             }
-            Method::Other(_) => self.answer(now, tx, ResponseBuilder::new(501)),
-            _ => self.answer(
+            Method::Other(_) => self.respond(now, tx, ResponseBuilder::new(501)),
+            _ => self.respond(
                 now,
                 tx,
                 ResponseBuilder::new(405).header(Name::Allow, compose::ALLOW),
@@ -331,7 +361,7 @@ impl Switch {
             Ok(incoming) => incoming,
             Err(response) => {
                 self.counters.refused += 1;
-                return self.answer(now, tx, *response);
+                return self.respond(now, tx, *response);
             }
         };
         self.counters.calls += 1;
@@ -418,7 +448,7 @@ impl Switch {
         self.core.directory.snapshot().apps.get(&info.app).cloned()
     }
 
-    fn answer(&mut self, now: Now, tx: ServerTx, response: ResponseBuilder) {
+    fn respond(&mut self, now: Now, tx: ServerTx, response: ResponseBuilder) {
         let _ = self.core.endpoint.respond(now.mono, tx, response);
     }
 

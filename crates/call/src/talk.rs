@@ -64,41 +64,31 @@ impl Call {
         }
         self.sound.command(ctx, Command::WatchMedia(true));
         self.deadlines.probe = Some(ctx.now.mono + PROBE_EVERY);
-        let Some(plan) = &self.plan else { return };
-        let records = self.records(plan);
-        let (minutes, warn_before_s) = (plan.policy.max_duration_min, plan.policy.warn_before_s);
-        if records {
-            self.announce_recording(ctx);
+        if self.joining {
+            // The callee is listening to a notice: the caller hears that it still waits.
+            self.sound.ring_back(ctx, Side::A);
+        } else {
+            self.speak_begins(ctx);
         }
-        if minutes > 0 {
-            self.limit(ctx, minutes, warn_before_s);
-        }
+        self.start_clock(ctx);
     }
 
-    /// Arms the cut and the warning before it.
-    fn limit(&mut self, ctx: &mut Ctx<'_>, minutes: u16, warn_before_s: u16) {
-        let minute = ctx.core.config.minute;
-        let length = minute * u32::from(minutes);
-        let before = minute * u32::from(warn_before_s) / 60;
-        self.deadlines.cut = Some(ctx.now.mono + length);
-        match length.checked_sub(before) {
-            None | Some(Duration::ZERO) => self.warn(ctx),
-            Some(until) => self.deadlines.warn = Some(ctx.now.mono + until),
-        }
-    }
-
-    /// Plays the last-minute voice to both.
-    pub fn warn(&mut self, ctx: &mut Ctx<'_>) {
-        let name = self
-            .plan
-            .as_ref()
-            .and_then(|p| p.policy.last_min_voice.clone());
-        let Some(prompt) = self.prompt(name.as_ref()) else {
+    /// The callee has heard what it was to hear alone: now the two are joined.
+    fn join(&mut self, ctx: &mut Ctx<'_>) {
+        if !std::mem::take(&mut self.joining) || !matches!(self.phase, Phase::Talking) {
             return;
-        };
-        for side in [Side::A, Side::B] {
-            self.sound
-                .play(ctx, side, prompt.clone(), Purpose::LastMinute);
+        }
+        if !self.sound.has(Purpose::LastMinute) {
+            self.sound.stop(ctx, Side::A);
+        }
+        self.sound.command(ctx, Command::Bridge(true));
+        self.speak_begins(ctx);
+    }
+
+    /// The parties hear each other from here.
+    fn speak_begins(&mut self, ctx: &mut Ctx<'_>) {
+        if self.plan.as_ref().is_some_and(|plan| self.records(plan)) {
+            self.announce_recording(ctx);
         }
     }
 
@@ -142,6 +132,8 @@ impl Call {
                 }
             }
             Some(Purpose::PreVoice) => self.ring_back_if_silent(ctx),
+            Some(Purpose::Menu) => self.menu_played(ctx),
+            Some(Purpose::CalleeHint) => self.join(ctx),
             Some(Purpose::RecordHint) => {
                 let heard = !self.sound.has(Purpose::RecordHint);
                 if heard && self.sound.recording == Recording::AfterHint {

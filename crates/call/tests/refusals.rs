@@ -10,8 +10,8 @@ use axbridge_binding::{
     AppId, Axb, CallDirection, NumberInfo, NumberStatus, Policy, SubscriptionId, Table, TrunkId,
 };
 use axbridge_call::{
-    App, AppPrompts, CallKey, Directory, Listen, MediaPlane, NoPorts, Now, RecordLayout, Snapshot,
-    Switch, SwitchConfig, Trunk,
+    App, CallKey, Directory, Listen, MediaPlane, NoPorts, Now, Snapshot, Switch, SwitchConfig,
+    Trunk,
 };
 use axbridge_media as media;
 use axbridge_numbering::Number;
@@ -42,10 +42,10 @@ fn number(text: &str) -> Number {
 fn directory() -> Arc<Directory> {
     let table = Table::with_capacity(16);
     let info = NumberInfo {
-        mode: axbridge_binding::RouteKind::Axb,
         app: AppId(1),
         status: NumberStatus::Normal,
         trunk: TrunkId(1),
+        mode: axbridge_binding::RouteKind::Axb,
         area: None,
     };
     table.set_number(number(X), info);
@@ -66,16 +66,7 @@ fn directory() -> Arc<Directory> {
         "id": 1, "name": "carrier", "peers": ["192.0.2.1:5060"]
     }))
     .unwrap();
-    let app = App {
-        id: AppId(1),
-        key: "key".into(),
-        recording: false,
-        layout: RecordLayout::Mono,
-        refusals: AppPrompts::default(),
-        prompts: Default::default(),
-        answer_timeout_ms: 90_000,
-        active: true,
-    };
+    let app = App::new(AppId(1), "key");
     directory.publish(Snapshot {
         trunks: [(TrunkId(1), Arc::new(trunk))].into(),
         apps: [(AppId(1), Arc::new(app))].into(),

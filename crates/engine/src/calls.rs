@@ -4,7 +4,9 @@
 use std::io;
 use std::time::Instant;
 
-use axbridge_call::{CallKey, Fact, MediaPlane, Now, StoppedBy, Switch};
+use axbridge_call::{
+    Answer, CallKey, Fact, Limit, LimitChange, MediaPlane, Now, Question, StoppedBy, Switch,
+};
 use axbridge_media as media;
 use axbridge_sip::{Hop, Transmit};
 use axbridge_store::JournalWriter;
@@ -30,6 +32,22 @@ pub trait Calls: Send {
         by: StoppedBy,
         plane: &mut dyn MediaPlane,
     ) -> bool;
+    /// Changes how long a call may last; none when there is no such call.
+    fn change_limit(
+        &mut self,
+        _now: Now,
+        _session_id: &str,
+        _change: LimitChange,
+        _plane: &mut dyn MediaPlane,
+    ) -> Option<Limit> {
+        None
+    }
+    /// The next question to the outside.
+    fn poll_question(&mut self) -> Option<Question> {
+        None
+    }
+    /// The answer to a call's question.
+    fn answer(&mut self, _now: Now, _call: CallKey, _answer: Answer, _plane: &mut dyn MediaPlane) {}
     /// The deadline has come.
     fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane);
     /// When `handle_timeout` is wanted next.
@@ -93,6 +111,24 @@ impl Calls for Switch {
         plane: &mut dyn MediaPlane,
     ) -> bool {
         Self::stop_call(self, now, session_id, by, plane)
+    }
+
+    fn change_limit(
+        &mut self,
+        now: Now,
+        session_id: &str,
+        change: LimitChange,
+        plane: &mut dyn MediaPlane,
+    ) -> Option<Limit> {
+        Self::change_limit(self, now, session_id, change, plane)
+    }
+
+    fn poll_question(&mut self) -> Option<Question> {
+        Self::poll_question(self)
+    }
+
+    fn answer(&mut self, now: Now, call: CallKey, answer: Answer, plane: &mut dyn MediaPlane) {
+        Self::answer(self, now, call, answer, plane);
     }
 
     fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane) {

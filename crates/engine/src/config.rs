@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axbridge_sip::Transport;
 
+use crate::oracle::OracleRef;
 use crate::ports::PortConfig;
 use crate::recording::RecordingConfig;
 
@@ -33,6 +34,10 @@ pub struct EngineConfig {
     pub overload_delay: Duration,
     /// Socket buffers for signalling over UDP, bytes, each way.
     pub udp_buffer_bytes: usize,
+    /// Who answers questions of the calls (X mode, AXYB); without it they are answered with a failure.
+    pub oracle: Option<OracleRef>,
+    /// Questions of one shard that may be open at once; a further one is answered with a failure.
+    pub questions_max: usize,
     /// Decides every random choice of the calls; each shard derives its own.
     pub seed: u64,
 }
@@ -105,6 +110,8 @@ impl EngineConfig {
             queue_messages: 16_384,
             overload_delay: Duration::from_millis(400),
             udp_buffer_bytes: 4 * 1024 * 1024,
+            oracle: None,
+            questions_max: 1_024,
             seed: 0,
         }
     }

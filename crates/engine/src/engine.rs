@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use axbridge_call::{Directory, Listen, StoppedBy, Switch, SwitchConfig};
+use axbridge_call::{Directory, Limit, LimitChange, Listen, StoppedBy, Switch, SwitchConfig};
 use axbridge_sip::Transport;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -19,6 +19,7 @@ use crate::config::EngineConfig;
 use crate::inbox::{Control, ShardPorts};
 use crate::kernel::raise_descriptor_limit;
 use crate::live::{LiveCallInfo, LiveCalls};
+use crate::oracle::Asking;
 use crate::plane::Plane;
 use crate::ports::Ports;
 use crate::recording::{Recorder, WriterThreads};
@@ -121,6 +122,7 @@ impl Engine {
                 live: Arc::clone(&live),
                 live_now: counter,
                 overload_delay: config.overload_delay,
+                asking: Asking::new(config.oracle.clone(), config.questions_max),
             };
             let sockets = bound.udp.iter_mut().filter_map(Vec::pop).collect();
             // One thread accepts for all; what it accepts is dealt out.
@@ -314,6 +316,20 @@ impl EngineHandle {
             },
         );
         found.await.unwrap_or(false)
+    }
+
+    /// Changes how long a call may last; none when it is not being connected or talked in.
+    pub async fn change_limit(&self, session_id: &str, change: LimitChange) -> Option<Limit> {
+        let shard = self.inner.live.shard_of(session_id)?;
+        let (done, limit) = oneshot::channel();
+        let session_id = session_id.into();
+        let wish = Control::Limit {
+            session_id,
+            change,
+            done,
+        };
+        self.inner.shards.control(shard, wish);
+        limit.await.ok().flatten()
     }
 
     /// Refuses new calls from now on, waits up to `patience` for those there are, then ends them. Returns how many had

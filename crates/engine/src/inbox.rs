@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axbridge_call::{CallKey, StoppedBy};
+use axbridge_call::{Answer, CallKey, Limit, LimitChange, StoppedBy};
 use axbridge_media as media;
 use axbridge_sip::{Hop, peek_call_id, shard_of};
 use bytes::Bytes;
@@ -50,6 +50,22 @@ pub enum Control {
         by: StoppedBy,
         /// Told whether there was such a call.
         done: oneshot::Sender<bool>,
+    },
+    /// Change how long a call may last.
+    Limit {
+        /// Which.
+        session_id: Arc<str>,
+        /// How.
+        change: LimitChange,
+        /// Told the limit from now on; none when there is no such call.
+        done: oneshot::Sender<Option<Limit>>,
+    },
+    /// The answer to a call's question.
+    Answer {
+        /// Which call.
+        call: CallKey,
+        /// The answer.
+        answer: Answer,
     },
     /// Refuse new calls from now on.
     Drain,

@@ -12,6 +12,7 @@ mod engine;
 mod inbox;
 pub mod kernel;
 mod live;
+mod oracle;
 mod plane;
 pub mod ports;
 pub mod recording;
@@ -24,6 +25,7 @@ pub use clock::{now, wall_ms};
 pub use config::{EngineConfig, ListenAt, TcpConfig};
 pub use engine::{Engine, EngineHandle, ShardSetup};
 pub use live::{LiveCallInfo, Phase};
+pub use oracle::{Answering, Oracle, OracleRef};
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]

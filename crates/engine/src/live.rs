@@ -67,7 +67,7 @@ pub struct LiveCalls {
 impl LiveCalls {
     /// Follows what `shard` tells.
     pub fn note(&self, shard: usize, fact: &Fact) {
-        if let FactKind::CallIn { caller, called } = &fact.kind {
+        if let FactKind::CallIn { caller, called, .. } = &fact.kind {
             let info = LiveCallInfo {
                 session_id: Arc::clone(&fact.session_id),
                 app_key: Arc::clone(&fact.app_key),

@@ -11,13 +11,10 @@ use std::time::Duration;
 use axbridge_binding::{
     AppId, Axb, CallDirection, NumberInfo, NumberStatus, Policy, SubscriptionId, Table, TrunkId,
 };
-use axbridge_call::{
-    App, AppPrompts, CallerHeader, Directory, Prack, RecordLayout, Snapshot, SwitchConfig, Trunk,
-    TrunkTransport,
-};
+use axbridge_call::{App, CallerHeader, Directory, RecordLayout, Snapshot, SwitchConfig, Trunk};
 use axbridge_engine::{Engine, EngineConfig, EngineHandle};
 use axbridge_media::{Prompt, tone};
-use axbridge_numbering::{Number, NumberRules};
+use axbridge_numbering::Number;
 use axbridge_sip::EndpointConfig;
 use common::{Seen, ToyJournal, free_ports, header, phone, rtp, wait_for};
 
@@ -62,30 +59,14 @@ fn directory(carrier_b: SocketAddr) -> Arc<Directory> {
     table.publish_axb(&binding).unwrap();
     let directory = Directory::new(Arc::new(table));
     let trunk = Trunk {
-        id: trunk,
-        name: "carrier".into(),
-        peers: vec![carrier_b],
         sources: vec!["127.0.0.1".parse().unwrap()],
-        transport: TrunkTransport::Udp,
-        local: None,
-        domain: None,
-        numbers: NumberRules::default(),
         caller_from: vec![CallerHeader::From],
-        media_ip: None,
-        prack: Prack::Supported,
-        learn_media_source: false,
-        user_phone: false,
-        asserted_identity: true,
+        ..Trunk::new(trunk, "carrier", vec![carrier_b])
     };
     let app = App {
-        id: app,
-        key: "key".into(),
         recording: true,
         layout: RecordLayout::Stereo,
-        refusals: AppPrompts::default(),
-        prompts: HashMap::new(),
-        answer_timeout_ms: 90_000,
-        active: true,
+        ..App::new(app, "key")
     };
     directory.publish(Snapshot {
         trunks: HashMap::from([(trunk.id, Arc::new(trunk))]),

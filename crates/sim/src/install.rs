@@ -66,26 +66,15 @@ pub(crate) fn config(stories: &[Story]) -> SwitchConfig {
 
 fn trunk(id: u16, peer: SocketAddr, plan: &TrunkPlan, media: IpAddr) -> Arc<Trunk> {
     Arc::new(Trunk {
-        id: TrunkId(id),
-        name: format!("trunk {id}"),
-        peers: vec![peer],
-        sources: Vec::new(),
-        transport: Default::default(),
-        local: None,
-        domain: None,
         numbers: NumberRules {
             out: plan.out,
             ..NumberRules::default()
         },
-        caller_from: vec![
-            axbridge_call::CallerHeader::PAssertedIdentity,
-            axbridge_call::CallerHeader::From,
-        ],
         media_ip: Some(media),
         prack: plan.prack,
-        learn_media_source: false,
         user_phone: plan.user_phone,
         asserted_identity: plan.asserted_identity,
+        ..Trunk::new(TrunkId(id), format!("trunk {id}"), vec![peer])
     })
 }
 
@@ -172,14 +161,13 @@ fn application(id: AppId, story: &Story) -> Arc<App> {
     let p = prompts();
     let refusal = story.rules.refusal_prompts.then(|| p.refusal.clone());
     Arc::new(App {
-        id,
-        key: "simulated".into(),
         recording: true,
         layout: story.rules.layout,
         refusals: AppPrompts {
             no_permission: refusal.clone(),
             service_abnormal: refusal.clone(),
             no_binding: refusal,
+            ..AppPrompts::default()
         },
         prompts: [
             ("last.wav", &p.last),
@@ -191,5 +179,6 @@ fn application(id: AppId, story: &Story) -> Arc<App> {
         .collect(),
         answer_timeout_ms: story.rules.answer_timeout.as_millis() as u64,
         active: story.bound != Bound::AppSuspended,
+        ..App::new(id, "simulated")
     })
 }

@@ -110,7 +110,7 @@ pub fn event_body(fact: &Fact) -> Option<Vec<u8>> {
     let mut state_desc = None;
     let mut call_rel_direction = None;
     let (caller, called) = match &fact.kind {
-        FactKind::CallIn { caller, called }
+        FactKind::CallIn { caller, called, .. }
         | FactKind::CallOut { caller, called }
         | FactKind::Alerting { caller, called }
         | FactKind::Answer { caller, called } => (caller, called),
@@ -313,6 +313,7 @@ mod tests {
         let mut f = fact(FactKind::CallIn {
             caller: "+8613900000001".into(),
             called: "+8617000000009".into(),
+            asked: false,
         });
         f.subscription_id = None;
         f.user_data = None;

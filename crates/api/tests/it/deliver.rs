@@ -154,6 +154,7 @@ impl Calls {
         let mut kinds = vec![FactKind::CallIn {
             caller: "+8613900000001".into(),
             called: x.clone(),
+            asked: false,
         }];
         kinds.push(FactKind::CallOut {
             caller: x.clone(),

@@ -22,6 +22,7 @@ use crate::calls::{Calls, Journal};
 use crate::clock;
 use crate::inbox::{Control, Inbound, Inbox, MediaNews, ShardPorts};
 use crate::live::LiveCalls;
+use crate::oracle::Asking;
 use crate::plane::Plane;
 use crate::tcp::Connections;
 use overload::Overload;
@@ -53,6 +54,8 @@ pub(crate) struct Shard {
     /// How many calls the shard has, for others to read.
     pub live_now: Arc<AtomicUsize>,
     pub overload_delay: Duration,
+    /// Questions of the calls to the outside.
+    pub asking: Asking,
 }
 
 /// A shard at work.
@@ -173,6 +176,11 @@ impl Running {
                 .handle_timeout(begun, &mut self.shard.plane);
         }
         self.write_facts(begun.mono);
+        // After the facts: whoever is asked finds on the disk that there is such a call.
+        while let Some(question) = self.shard.calls.poll_question() {
+            let shard = &self.shard;
+            shard.asking.ask(shard.index, &shard.ports, question);
+        }
         // Media before signalling: it has begun when an answer arrives, and ended when a BYE does.
         self.shard.plane.flush();
         self.send_all();
@@ -223,6 +231,20 @@ impl Running {
                             .calls
                             .stop_call(now, &session_id, by, &mut self.shard.plane);
                     let _ = done.send(found);
+                }
+                Control::Limit {
+                    session_id,
+                    change,
+                    done,
+                } => {
+                    let plane = &mut self.shard.plane;
+                    let calls = &mut self.shard.calls;
+                    let _ = done.send(calls.change_limit(now, &session_id, change, plane));
+                }
+                Control::Answer { call, answer } => {
+                    self.shard
+                        .calls
+                        .answer(now, call, answer, &mut self.shard.plane);
                 }
                 Control::Drain => self.shard.calls.drain(),
                 Control::Shutdown => self.leaving = true,

@@ -85,7 +85,15 @@ impl ToySwitch {
     fn invite(&mut self, now: Now, hop: Hop, text: &str, plane: &mut dyn MediaPlane) {
         let session = header(text, "Call-ID");
         let (caller, called) = ("+8613900000001".to_owned(), "+8617000000001".to_owned());
-        self.tell(now, &session, FactKind::CallIn { caller, called });
+        self.tell(
+            now,
+            &session,
+            FactKind::CallIn {
+                caller,
+                called,
+                asked: false,
+            },
+        );
         let key = CallKey {
             index: self.next,
             generation: 1,

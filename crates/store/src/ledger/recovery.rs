@@ -229,7 +229,7 @@ fn ending(
 /// Caller and called of the last event that named them.
 fn parties(call: &OpenCall) -> (String, String) {
     let named = call.facts.iter().rev().find_map(|fact| match &fact.kind {
-        FactKind::CallIn { caller, called }
+        FactKind::CallIn { caller, called, .. }
         | FactKind::CallOut { caller, called }
         | FactKind::Alerting { caller, called }
         | FactKind::Answer { caller, called } => Some((caller.clone(), called.clone())),
@@ -254,7 +254,7 @@ fn record(
     };
     for fact in &call.facts {
         match &fact.kind {
-            FactKind::CallIn { caller, called } => {
+            FactKind::CallIn { caller, called, .. } => {
                 record.caller_num.clone_from(caller);
                 record.callee_num.clone_from(called);
                 record.bind_num.clone_from(called);

@@ -207,6 +207,7 @@ pub fn call(app: AppId, session: &str) -> Vec<Fact> {
         FactKind::CallIn {
             caller: a,
             called: x,
+            asked: false,
         },
         FactKind::CallOut {
             caller: caller.clone(),
