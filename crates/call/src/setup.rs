@@ -252,7 +252,8 @@ impl Call {
             || p.record_hint_tone.is_some()
             || p.last_min_voice.is_some()
             || plan.callee_hint.is_some()
-            || self.a.negotiated.is_some();
+            // Something was said to the caller already, in a codec that the callee must now share.
+            || (matches!(self.phase, Phase::Calling) && self.a.negotiated.is_some());
         if speaks {
             NarrowPolicy::SpokenOnly
         } else {

@@ -511,7 +511,8 @@ impl World {
         self.breaks.extend(wrong);
         for packet in std::mem::take(&mut self.plane.rtp) {
             let phone = &self.pairs[packet.pair].phones[packet.side.index()];
-            if phone.is_done() && !phone.vanished {
+            let noisy = self.pairs[packet.pair].story.noisy;
+            if phone.is_done() && !phone.vanished && !noisy {
                 let since = phone.done_since();
                 // What was under way when the BYE came is the network's affair: nothing is, here.
                 if since.is_some_and(|at| self.clock.now() > at + Duration::from_secs(2)) {
