@@ -14,12 +14,16 @@ mod ax;
 mod axb;
 mod axe;
 mod axyb;
+mod bound;
+mod choose;
 mod config;
 mod db;
 mod error;
 mod journal;
 mod ledger;
+mod load;
 mod maintenance;
+mod policy;
 mod pulse;
 mod settings;
 mod sql;
@@ -38,9 +42,7 @@ pub use ax::{
     AX_CALLEE_DURATION_S, AX_CALLEE_DURATION_S_MAX, AxBindRequest, AxBinding, AxCalleeRequest,
     AxKey, AxModifyRequest, AxQuery,
 };
-pub use axb::{
-    AreaMatch, BindRequest, Binding, Loaded, ModifyRequest, PolicyChange, Query, Unbind,
-};
+pub use axb::{AreaMatch, BindRequest, Binding, ModifyRequest, PolicyChange, Query, Unbind};
 pub use axe::{
     AxeBindRequest, AxeBinding, AxeCount, AxeCursor, AxeKey, AxeModifyRequest, AxePage, TimeUnit,
 };
@@ -53,6 +55,7 @@ pub use ledger::{
     RECORDS_MERGED_MAX, RETRY_AFTER_MIN, RecordFilter, Recording, RecoveredRecording,
     RecoveryReport, StoredRecord,
 };
+pub use load::Loaded;
 pub use settings::{
     App, AppSettings, AppStatus, AxePrompts, AxeSettings, Configuration, Mode, NewApp, NewNumber,
     NotificationScheme, NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile,

@@ -8,7 +8,7 @@ use crate::config::StoreConfig;
 use crate::db::writer::{Ctx, WriterHandle};
 use crate::error::StoreError;
 use crate::journal::Journal;
-use crate::{axb, ledger};
+use crate::{axb, axe, axyb, ledger};
 
 /// Rows removed in one operation.
 const STEP: u32 = 200;
@@ -21,7 +21,11 @@ pub(crate) fn round(writer: &WriterHandle, config: &StoreConfig) -> Result<u64, 
         kept(config.records_kept_days),
         kept(config.undelivered_kept_days),
     );
-    let bindings = until_done(writer, |ctx| axb::sweep(ctx, STEP))?;
+    let bindings = until_done(writer, |ctx| axb::sweep(ctx, STEP))?
+        + until_done(writer, |ctx| axe::sweep(ctx, STEP))?
+        + until_done(writer, |ctx| axyb::sweep(ctx, STEP))?
+        + until_done(writer, |ctx| axyb::sweep_parts(ctx, STEP))?;
+    until_done(writer, |ctx| axe::drop_released(ctx, STEP))?;
     until_done(writer, move |ctx| {
         let before = ctx.now_ms.saturating_sub(records);
         ledger::drop_old_records(ctx, before, STEP)

@@ -1,8 +1,10 @@
 //! Small conversions between rows and types.
 
-use axbridge_binding::{NumberStatus, SubscriptionId};
+use std::sync::Arc;
+
+use axbridge_binding::{CallDirection, NumberStatus, SubscriptionId};
 use axbridge_numbering::Number;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +55,29 @@ pub(crate) fn subscription(row: &Row<'_>, at: usize) -> rusqlite::Result<Subscri
 
 pub(crate) fn sub(subscription: SubscriptionId) -> [u8; 16] {
     subscription.0.to_be_bytes()
+}
+
+pub(crate) fn direction(row: &Row<'_>, at: usize) -> rusqlite::Result<CallDirection> {
+    CallDirection::try_from(row.get::<_, u8>(at)?)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(at, Type::Integer, Box::new(e)))
+}
+
+/// A number where there may be none.
+pub(crate) fn number_or_none(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Number>> {
+    match row.get_ref(at)? {
+        ValueRef::Null => Ok(None),
+        _ => number(row, at).map(Some),
+    }
+}
+
+/// A text where there may be none.
+pub(crate) fn text_or_none(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Arc<str>>> {
+    Ok(row.get_ref(at)?.as_str_or_null()?.map(Arc::from))
+}
+
+/// A moment where there may be none.
+pub(crate) fn ms_or_none(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(to_ms))
 }
 
 pub(crate) fn status(row: &Row<'_>, at: usize) -> rusqlite::Result<NumberStatus> {

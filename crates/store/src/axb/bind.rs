@@ -1,20 +1,20 @@
 //! Bind.
 
-use axbridge_binding::{Axb, NumberStatus, SubscriptionId};
-use axbridge_numbering::Number;
-use uuid::Uuid;
+use std::collections::HashSet;
 
-use super::choose::{Area, choose};
-use super::rows::{count_pairs, expiry, insert, seat};
+use axbridge_binding::Axb;
+use axbridge_numbering::Number;
+
+use super::rows::{insert, seat};
 use super::sweep::{sweep, sweep_number};
 use super::types::{BindRequest, Binding};
 use crate::Store;
-use crate::db::writer::{Ctx, Effect};
+use crate::bound::{self, SWEEP_FOR_ROOM, count, expiry, new_id};
+use crate::choose::{self, Area, Wish};
+use crate::db::writer::{Bound, Ctx, Effect};
 use crate::error::BindError;
-use crate::settings;
-
-/// Expired bindings removed at once when no X seems free.
-const SWEEP_FOR_ROOM: u32 = 1_000;
+use crate::settings::{self, Mode};
+use crate::sql::{ms, num};
 
 impl Store {
     /// Makes a binding. When this returns it is durable and calls route by it.
@@ -28,6 +28,9 @@ fn bind(ctx: &mut Ctx<'_>, request: BindRequest) -> Result<Binding, BindError> {
         return Err(BindError::SameParty);
     }
     let limits = settings::app_limits(ctx, request.app)?.ok_or(BindError::NoApp)?;
+    if limits.mode != Mode::Axb {
+        return Err(BindError::WrongMode);
+    }
     if request.policy.record && !limits.recording {
         return Err(BindError::RecordingOff);
     }
@@ -41,8 +44,7 @@ fn bind(ctx: &mut Ctx<'_>, request: BindRequest) -> Result<Binding, BindError> {
     let now_ms = ctx.now_ms;
     let binding = Binding {
         axb: Axb {
-            // Version 7 grows with time: the primary key is written at its right edge.
-            subscription: SubscriptionId(Uuid::now_v7().as_u128()),
+            subscription: new_id(),
             app: request.app,
             x,
             a: request.a,
@@ -59,8 +61,8 @@ fn bind(ctx: &mut Ctx<'_>, request: BindRequest) -> Result<Binding, BindError> {
     seat(ctx, binding.axb.a, x, binding.axb.subscription)?;
     seat(ctx, binding.axb.b, x, binding.axb.subscription)?;
     insert(ctx, &binding)?;
-    count_pairs(ctx, x, 1)?;
-    ctx.effect(Effect::Publish(Box::new(binding.axb.clone())));
+    count(ctx, x, 1)?;
+    ctx.effect(Effect::Publish(Bound::Axb(binding.axb.clone()).into()));
     Ok(binding)
 }
 
@@ -74,13 +76,7 @@ fn named(
     if x == request.a || x == request.b {
         return Err(BindError::SameParty);
     }
-    let number = settings::find_number(ctx.conn, x)?;
-    let number = number
-        .filter(|n| n.app == request.app)
-        .ok_or(BindError::NumberNotOfApp)?;
-    if number.status != NumberStatus::Normal {
-        return Err(BindError::NumberUnusable(number.status));
-    }
+    let number = bound::named(ctx, request.app, x)?;
     if number.pairs < pairs_max {
         return Ok(());
     }
@@ -94,18 +90,42 @@ fn named(
 
 /// Finds an X by area.
 fn pick(ctx: &mut Ctx<'_>, request: &BindRequest, pairs_max: u32) -> Result<Number, BindError> {
-    let area = match &request.area {
-        Some(area) => Area::Named(area.clone()),
-        None => Area::HomeOf(request.a),
-    };
-    if let Some(x) = choose(ctx, request, &area, pairs_max)? {
+    if let Some(x) = choose(ctx, request, pairs_max)? {
         return Ok(x);
     }
     // Numbers may be full of bindings that are over and only wait for the sweeper.
     if sweep(ctx, SWEEP_FOR_ROOM)? > 0
-        && let Some(x) = choose(ctx, request, &area, pairs_max)?
+        && let Some(x) = choose(ctx, request, pairs_max)?
     {
         return Ok(x);
     }
     Err(BindError::NoNumber)
+}
+
+fn choose(
+    ctx: &mut Ctx<'_>,
+    request: &BindRequest,
+    pairs_max: u32,
+) -> rusqlite::Result<Option<Number>> {
+    let mut taken = taken(ctx, request.a)?;
+    taken.extend(self::taken(ctx, request.b)?);
+    taken.extend([num(request.a), num(request.b)]);
+    let wish = Wish {
+        app: request.app,
+        area: match &request.area {
+            Some(area) => Area::Named(area.clone()),
+            None => Area::HomeOf(request.a),
+        },
+        area_match: request.area_match,
+    };
+    choose::with_room(ctx, &wish, taken, pairs_max)
+}
+
+/// The numbers on which a party is bound.
+fn taken(ctx: &Ctx<'_>, party: Number) -> rusqlite::Result<HashSet<i64>> {
+    let sql = "SELECT p.x FROM binding_parties p JOIN bindings s ON s.subscription = p.subscription
+               WHERE p.party = ?1 AND (s.expires_at IS NULL OR s.expires_at > ?2)";
+    let mut statement = ctx.conn.prepare_cached(sql)?;
+    let numbers = statement.query_map([num(party), ms(ctx.now_ms)], |row| row.get(0))?;
+    numbers.collect()
 }

@@ -4,7 +4,6 @@
 //! expired is as good as gone, swept or not. The order of writes is the order in which calls see them.
 
 mod bind;
-pub(crate) mod choose;
 mod load;
 mod modify;
 mod query;
@@ -13,6 +12,6 @@ mod sweep;
 mod types;
 mod unbind;
 
-pub use load::Loaded;
+pub(crate) use load::for_each;
 pub(crate) use sweep::{sweep, sweep_number};
 pub use types::{AreaMatch, BindRequest, Binding, ModifyRequest, PolicyChange, Query, Unbind};

@@ -3,11 +3,13 @@
 use axbridge_numbering::Number;
 use rusqlite::params;
 
-use super::rows::{expiry, find, intern, is_live, seat, unseat};
+use super::rows::{find, is_live, seat, unseat};
 use super::types::{Binding, ModifyRequest};
 use crate::Store;
-use crate::db::writer::{Ctx, Effect};
+use crate::bound::expiry;
+use crate::db::writer::{Bound, Ctx, Effect};
 use crate::error::{BindError, StoreError};
+use crate::policy::intern;
 use crate::settings;
 use crate::sql::{ms, num, sub};
 
@@ -44,7 +46,7 @@ fn modify(ctx: &mut Ctx<'_>, request: ModifyRequest) -> Result<Binding, BindErro
     }
     move_parties(ctx, &old, &new)?;
     update(ctx, &new)?;
-    ctx.effect(Effect::Publish(Box::new(new.axb.clone())));
+    ctx.effect(Effect::Publish(Bound::Axb(new.axb.clone()).into()));
     Ok(new)
 }
 

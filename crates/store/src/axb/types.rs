@@ -105,7 +105,7 @@ pub struct PolicyChange {
 }
 
 impl PolicyChange {
-    pub(super) fn apply(self, policy: &mut Policy) {
+    pub(crate) fn apply(self, policy: &mut Policy) {
         fn set<T>(field: &mut T, change: Option<T>) {
             if let Some(new) = change {
                 *field = new;

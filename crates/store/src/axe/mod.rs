@@ -1,62 +1,42 @@
 //! AXE bindings: A behind X and an extension.
+//!
+//! Rules kept here: an A and an extension are at most once on an X; an extension that was let go is not given out
+//! by itself for ten minutes; a binding that has expired is as good as gone, swept or not.
 
+mod bind;
+mod extension;
+mod list;
+mod modify;
+mod rows;
+mod sweep;
 mod types;
 
+pub(crate) use rows::{for_each, learn};
+pub(crate) use sweep::{drop_released, sweep, sweep_number};
 pub use types::{
     AxeBindRequest, AxeBinding, AxeCount, AxeCursor, AxeKey, AxeModifyRequest, AxePage, TimeUnit,
 };
 
 use axbridge_binding::AppId;
-use axbridge_numbering::Number;
 
 use crate::Store;
-use crate::error::{BindError, StoreError};
+use crate::error::BindError;
 
 impl Store {
-    /// Makes an AXE binding. When this returns it is durable and calls route by it.
-    pub async fn axe_bind(&self, _request: AxeBindRequest) -> Result<AxeBinding, BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
-    }
-
-    /// Removes an AXE binding.
-    pub async fn axe_unbind(&self, _app: AppId, _key: AxeKey) -> Result<(), BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
-    }
-
-    /// Changes an AXE binding. Calls that run keep what they began with.
-    pub async fn axe_modify(&self, _request: AxeModifyRequest) -> Result<AxeBinding, BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
+    /// Removes an AXE binding. `NumberNotOfApp` for a number that is not the application's, `NotFound` where
+    /// nothing is bound.
+    pub async fn axe_unbind(&self, app: AppId, key: AxeKey) -> Result<(), BindError> {
+        self.write(move |ctx| {
+            let stored = rows::find_live(ctx.conn, app, key, ctx.now_ms)?;
+            Ok(rows::delete(ctx, &stored)?)
+        })
+        .await
     }
 
     /// One AXE binding.
-    pub async fn axe_query(&self, _app: AppId, _key: AxeKey) -> Result<AxeBinding, BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
-    }
-
-    /// The AXE bindings on an X from a place on. `NotFound` for a number that is not the application's.
-    pub async fn axe_page(
-        &self,
-        _app: AppId,
-        _x: Number,
-        _from: AxeCursor,
-        _limit: u32,
-    ) -> Result<AxePage, BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
-    }
-
-    /// How many bindings this X has. `NotFound` for a number that is not the application's.
-    pub async fn axe_count(&self, _app: AppId, _x: Number) -> Result<AxeCount, BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
-    }
-
-    /// The same of every X of the application above `after` (0 at first), in order: the next part begins after
-    /// the last one of this. Shorter than `limit`: the end.
-    pub async fn axe_counts(
-        &self,
-        _app: AppId,
-        _after: u64,
-        _limit: u32,
-    ) -> Result<Vec<AxeCount>, BindError> {
-        Err(StoreError::Unavailable("not served yet".into()).into())
+    pub async fn axe_query(&self, app: AppId, key: AxeKey) -> Result<AxeBinding, BindError> {
+        let now_ms = self.now_ms();
+        self.read(move |conn| Ok(rows::find_live(conn, app, key, now_ms)?.shown()))
+            .await
     }
 }

@@ -17,6 +17,17 @@ pub enum TimeUnit {
     Minutes,
 }
 
+impl TimeUnit {
+    /// So many of it in milliseconds.
+    pub(crate) fn ms(self, count: u32) -> u64 {
+        let one = match self {
+            TimeUnit::Hours => 3_600_000,
+            TimeUnit::Minutes => 60_000,
+        };
+        u64::from(count) * one
+    }
+}
+
 /// An AXE binding to be made.
 #[derive(Clone, Debug)]
 pub struct AxeBindRequest {

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::error::StoreError;
 
 /// One step each, never edited once released: a change is a new step at the end.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// Why the keys are what they are:
 /// - subscriptions are UUID v7, so the primary key of `bindings` grows at its right edge;
@@ -62,6 +62,44 @@ CREATE INDEX recordings_expiry ON recordings(expires_at);
 CREATE TABLE audit(
   id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL);
 CREATE INDEX audit_time ON audit(at);
+";
+
+/// The other kinds of binding. `numbers.as_y` is 1 while the number is the Y of AXYB parts: it is nobody's X then.
+/// The partial indexes on `numbers` hold what may be chosen, however many others there are.
+const V2: &str = "
+ALTER TABLE numbers ADD COLUMN as_y INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX numbers_free ON numbers(app, x) WHERE pairs = 0;
+CREATE INDEX numbers_free_in ON numbers(app, area, x) WHERE pairs = 0;
+CREATE INDEX numbers_y ON numbers(app, pairs, x) WHERE as_y = 1;
+CREATE TABLE ax_bindings(
+  subscription BLOB PRIMARY KEY, app INTEGER NOT NULL, x INTEGER NOT NULL UNIQUE, a INTEGER NOT NULL, direction INTEGER,
+  show_caller INTEGER NOT NULL, turned_off INTEGER NOT NULL, policy INTEGER NOT NULL, bound_at INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL, user_data TEXT, named INTEGER, named_until INTEGER, named_user_data TEXT,
+  last_caller INTEGER, last_at INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX ax_party ON ax_bindings(a, app);
+CREATE TABLE axe_bindings(
+  subscription BLOB PRIMARY KEY, app INTEGER NOT NULL, x INTEGER NOT NULL, a INTEGER NOT NULL, extension INTEGER NOT NULL,
+  show_caller INTEGER NOT NULL, policy INTEGER NOT NULL, tone TEXT, call_back INTEGER, unit INTEGER, unit_since INTEGER,
+  life INTEGER, life_since INTEGER, life_ms INTEGER NOT NULL, record_life INTEGER, record_ms INTEGER NOT NULL,
+  expires_at INTEGER, reached INTEGER, reached_at INTEGER NOT NULL DEFAULT 0, bound_at INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL, user_data TEXT, UNIQUE(x, extension), UNIQUE(a, x)) WITHOUT ROWID;
+CREATE INDEX axe_order ON axe_bindings(x, bound_at, extension);
+CREATE INDEX axe_extension ON axe_bindings(app, extension, x);
+CREATE INDEX axe_expiry ON axe_bindings(expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE axe_released(
+  x INTEGER NOT NULL, extension INTEGER NOT NULL, free_at INTEGER NOT NULL, PRIMARY KEY(x, extension)) WITHOUT ROWID;
+CREATE INDEX axe_released_time ON axe_released(free_at);
+CREATE TABLE axyb_relations(
+  subscription BLOB PRIMARY KEY, app INTEGER NOT NULL, x INTEGER NOT NULL UNIQUE, a INTEGER NOT NULL,
+  direction INTEGER NOT NULL, policy INTEGER NOT NULL, duration_s INTEGER NOT NULL, yb_duration_s INTEGER NOT NULL,
+  expires_at INTEGER, bound_at INTEGER NOT NULL, user_data TEXT) WITHOUT ROWID;
+CREATE INDEX axyb_party ON axyb_relations(a, app);
+CREATE INDEX axyb_expiry ON axyb_relations(expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE axyb_parts(
+  id BLOB PRIMARY KEY, subscription BLOB NOT NULL, x INTEGER NOT NULL, a INTEGER NOT NULL, y INTEGER NOT NULL,
+  b INTEGER NOT NULL, policy INTEGER NOT NULL, yb_duration_s INTEGER NOT NULL, expires_at INTEGER,
+  bound_at INTEGER NOT NULL, user_data TEXT, UNIQUE(subscription, b), UNIQUE(y, a)) WITHOUT ROWID;
+CREATE INDEX axyb_part_expiry ON axyb_parts(expires_at) WHERE expires_at IS NOT NULL;
 ";
 
 /// Brings the file to the newest schema. Each step and its number are one transaction.

@@ -4,23 +4,59 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use axbridge_binding::{Axb, NumberInfo, SubscriptionId, Table};
+use axbridge_binding::{AppId, Ax, Axb, Axe, AxybX, AxybY, NumberInfo, SubscriptionId, Table};
 use axbridge_numbering::Number;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, watch};
 
-use crate::axb::choose::Candidates;
+use crate::choose::Candidates;
 use crate::config::Clock;
 use crate::error::StoreError;
+
+/// A binding as calls see it.
+#[derive(Debug)]
+pub(crate) enum Bound {
+    Axb(Axb),
+    Ax(Ax),
+    Axe(Axe),
+    AxybX(AxybX),
+    AxybY(AxybY),
+}
+
+impl Bound {
+    /// Puts it in the table. Only the table's own bounds can refuse it (millions of distinct policies): the
+    /// binding is kept and is served when there is room and it is written again.
+    pub fn show(&self, table: &Table) -> bool {
+        let (shown, subscription) = match self {
+            Bound::Axb(axb) => (table.publish_axb(axb), axb.subscription),
+            Bound::Ax(ax) => (table.publish_ax(ax), ax.subscription),
+            Bound::Axe(axe) => (table.publish_axe(axe), axe.subscription),
+            Bound::AxybX(part) => (table.publish_axyb_x(part), part.subscription),
+            Bound::AxybY(part) => (table.publish_axyb_y(part), part.subscription),
+        };
+        if let Err(error) = &shown {
+            tracing::error!(%error, %subscription, "a binding is not served");
+        }
+        shown.is_ok()
+    }
+}
 
 /// What becomes visible to calls once the transaction is durable, in the order of the writes.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    Publish(Box<Axb>),
+    Publish(Box<Bound>),
     Withdraw {
         x: Number,
         subscription: SubscriptionId,
     },
+    /// The second part of an AXYB relation, by its own id.
+    WithdrawY {
+        x: Number,
+        y: Number,
+        id: SubscriptionId,
+    },
+    /// Whether A of the application's AX bindings reaches who called last.
+    CallBack(AppId, bool),
     SetNumber(Number, NumberInfo),
     RemoveNumber(Number),
     /// Applications, trunks or prompts changed.
@@ -165,11 +201,19 @@ impl Rng {
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.word()) * bound as u128) >> 64) as usize
+    }
+
+    /// From 0 to the bound, which may come.
+    pub fn up_to(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.word()) * (u128::from(bound) + 1)) >> 64) as u64
+    }
+
+    fn word(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
-        let word = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        ((word * bound as u64) >> 32) as usize
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 }
 
@@ -314,16 +358,16 @@ impl Writer {
 
 fn show(table: &Table, effect: Effect) {
     match effect {
-        Effect::Publish(axb) => {
-            // Only the table's own bounds can refuse it (millions of distinct policies): the binding is kept and
-            // is served when there is room and it is written again.
-            if let Err(error) = table.publish_axb(&axb) {
-                tracing::error!(%error, subscription = %axb.subscription, "a binding is not served");
-            }
+        Effect::Publish(bound) => {
+            bound.show(table);
         }
         Effect::Withdraw { x, subscription } => {
             table.withdraw(x, subscription);
         }
+        Effect::WithdrawY { x, y, id } => {
+            table.withdraw_axyb_y(x, y, id);
+        }
+        Effect::CallBack(app, on) => table.set_call_back(app, on),
         Effect::SetNumber(x, info) => table.set_number(x, info),
         Effect::RemoveNumber(x) => {
             table.remove_number(x);

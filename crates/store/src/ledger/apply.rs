@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use axbridge_binding::AppId;
+use axbridge_binding::{AppId, SubscriptionId};
 use axbridge_call::{Fact, FactKind};
 use axbridge_numbering::Number;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,6 +12,7 @@ use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
 use crate::settings::AppSettings;
 use crate::sql::{from_json, ms, num};
+use crate::{ax, axe};
 
 /// Where an application wants to be told.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,6 +66,7 @@ impl Applier {
             {
                 queue(ctx, fact, text, EVENTS)?;
             }
+            FactKind::Reached { caller } => learn(ctx, fact, caller)?,
             // Without a receiver, or not for the customer: kept for the recovery of the call only.
             _ => {}
         }
@@ -87,6 +89,18 @@ impl Applier {
         self.receivers.insert(app, receivers);
         Ok(receivers)
     }
+}
+
+/// Who reached A: whom A reaches when A calls back. The binding may be gone.
+fn learn(ctx: &mut Ctx<'_>, fact: &Fact, caller: &str) -> Result<(), StoreError> {
+    let subscription = fact.subscription_id.as_deref();
+    if let Some(id) = subscription.and_then(SubscriptionId::parse)
+        && let Ok(caller) = Number::parse_global(caller)
+        && !ax::learn(ctx, id, caller, fact.at_ms)?
+    {
+        axe::learn(ctx, id, caller, fact.at_ms)?;
+    }
+    Ok(())
 }
 
 /// Notes the fact among those of open calls; false when it is known already.

@@ -3,6 +3,7 @@
 mod apply;
 mod audit;
 mod ingest;
+mod notice;
 mod outbox;
 mod recordings;
 mod records;
@@ -10,6 +11,7 @@ mod recovery;
 
 pub use audit::AuditEntry;
 pub(crate) use ingest::{Ingest, position};
+pub(crate) use notice::tell_number_status;
 pub use outbox::{
     Due, NOTICES_MERGED_MAX, OutboxItem, OutboxKind, OutboxStats, RECORDS_MERGED_MAX,
     RETRY_AFTER_MIN,

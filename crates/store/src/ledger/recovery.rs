@@ -299,7 +299,10 @@ fn direction(ctx: &Ctx<'_>, subscription: &str, caller: &str) -> Result<u8, Stor
     let Some(id) = SubscriptionId::parse(subscription) else {
         return Ok(2);
     };
-    let sql = "SELECT a FROM bindings WHERE subscription = ?1";
+    let sql = "SELECT a FROM bindings WHERE subscription = ?1
+               UNION ALL SELECT a FROM ax_bindings WHERE subscription = ?1
+               UNION ALL SELECT a FROM axe_bindings WHERE subscription = ?1
+               UNION ALL SELECT a FROM axyb_relations WHERE subscription = ?1";
     let a = ctx
         .conn
         .query_row(sql, [sub(id)], |row| number(row, 0))

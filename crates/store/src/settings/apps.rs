@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axbridge_binding::{AppId, Extension};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::types::{App, AppSettings, Configuration, NewApp, Secret};
+use super::types::{App, AppSettings, Configuration, Mode, NewApp, Secret};
 use crate::Store;
 use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
@@ -27,8 +27,9 @@ fn app_of(row: &Row<'_>) -> rusqlite::Result<App> {
     })
 }
 
-/// What a bind needs to know of its application.
+/// What a bind of AXB needs to know of its application.
 pub(crate) struct AppLimits {
+    pub mode: Mode,
     pub recording: bool,
     pub pairs_max: u32,
 }
@@ -36,12 +37,13 @@ pub(crate) struct AppLimits {
 pub(crate) fn limits(ctx: &Ctx<'_>, app: AppId) -> rusqlite::Result<Option<AppLimits>> {
     let mut statement = ctx
         .conn
-        .prepare_cached("SELECT recording, pairs_max FROM apps WHERE id = ?1")?;
+        .prepare_cached("SELECT recording, pairs_max, mode FROM apps WHERE id = ?1")?;
     statement
         .query_row([app.0], |row| {
             Ok(AppLimits {
                 recording: row.get(0)?,
                 pairs_max: row.get(1)?,
+                mode: from_json(row, 2)?,
             })
         })
         .optional()
@@ -71,6 +73,34 @@ fn check(settings: &AppSettings) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Tells calls whether A of AX reaches who called last.
+fn calls_back(ctx: &mut Ctx<'_>, app: AppId, settings: &AppSettings) {
+    ctx.effect(Effect::CallBack(app, settings.ax_call_back));
+}
+
+/// The applications in which A of AX reaches who called last.
+pub(crate) fn calling_back(conn: &Connection) -> rusqlite::Result<Vec<AppId>> {
+    let sql = "SELECT id FROM apps WHERE json_extract(settings, '$.ax_call_back')";
+    let mut statement = conn.prepare(sql)?;
+    let apps = statement.query_map([], |row| row.get(0).map(AppId))?;
+    apps.collect()
+}
+
+/// Extensions that are bound must stay what they are.
+fn same_digits(ctx: &Ctx<'_>, app: &App) -> Result<(), StoreError> {
+    let sql = "SELECT settings FROM apps WHERE id = ?1";
+    let mut statement = ctx.conn.prepare_cached(sql)?;
+    let old: Option<AppSettings> = statement
+        .query_row([app.id.0], |row| from_json(row, 0))
+        .optional()?;
+    match old {
+        Some(old) if old.axe.extension_digits != app.settings.axe.extension_digits => Err(
+            StoreError::Invalid("axe.extension_digits cannot be changed".into()),
+        ),
+        _ => Ok(()),
+    }
+}
+
 impl Store {
     /// Makes an application. `AlreadyExists` when the key is taken.
     pub async fn create_app(&self, new: NewApp) -> Result<App, StoreError> {
@@ -98,6 +128,7 @@ impl Store {
                 other => other?,
             };
             ctx.effect(Effect::Configuration);
+            calls_back(ctx, AppId(id), &new.settings);
             Ok(App {
                 id: AppId(id),
                 key: new.key,
@@ -117,6 +148,7 @@ impl Store {
     pub async fn update_app(&self, app: App) -> Result<App, StoreError> {
         check(&app.settings)?;
         self.write(move |ctx| {
+            same_digits(ctx, &app)?;
             let changed = ctx.conn.execute(
                 "UPDATE apps SET secret = ?2, sp_id = ?3, status = ?4, recording = ?5, pairs_max = ?6, settings = ?7,
                  changed_at = ?8 WHERE id = ?1",
@@ -129,6 +161,7 @@ impl Store {
                 return Err(StoreError::NotFound("the application"));
             }
             ctx.effect(Effect::Configuration);
+            calls_back(ctx, app.id, &app.settings);
             let sql = format!("SELECT {COLUMNS} FROM apps WHERE id = ?1");
             Ok(ctx.conn.query_row(&sql, [app.id.0], app_of)?)
         })
@@ -156,6 +189,7 @@ impl Store {
                 return Err(StoreError::NotFound("the application"));
             }
             ctx.effect(Effect::Configuration);
+            ctx.effect(Effect::CallBack(app, false));
             Ok(())
         })
         .await

@@ -12,5 +12,5 @@ pub use types::{
     PromptState, RecordingFormat, RefusalPrompts, Secret,
 };
 
-pub(crate) use apps::limits as app_limits;
+pub(crate) use apps::{calling_back, limits as app_limits};
 pub(crate) use numbers::{find as find_number, for_each as for_each_number};

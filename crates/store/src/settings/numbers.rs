@@ -9,6 +9,7 @@ use crate::Store;
 use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
 use crate::sql::{from_json, is_unique_violation, ms, num, number, status, to_ms};
+use crate::{axb, axe, axyb, ledger};
 
 const COLUMNS: &str = "x, app, area, province, status, cause, trunk, pairs, changed_at, \
      (SELECT mode FROM apps WHERE apps.id = numbers.app)";
@@ -115,7 +116,8 @@ impl Store {
         .await
     }
 
-    /// Changes a number. Existing bindings keep working where the new status allows it.
+    /// Changes a number. Existing bindings keep working where the new status allows it. An application that wants
+    /// to is told of a new status or cause.
     pub async fn update_number(
         &self,
         x: Number,
@@ -123,6 +125,7 @@ impl Store {
     ) -> Result<NumberRecord, StoreError> {
         self.write(move |ctx| {
             let Some(mut record) = find(ctx.conn, x)? else { return Err(StoreError::NotFound("the number")) };
+            let before = (record.status, record.cause);
             if let Some(status) = change.status {
                 record.status = status;
                 record.cause = change.cause;
@@ -139,6 +142,9 @@ impl Store {
                 ],
             )?;
             publish(ctx, x)?;
+            if (record.status, record.cause) != before {
+                ledger::tell_number_status(ctx, &record)?;
+            }
             Ok(record)
         })
         .await
@@ -147,7 +153,9 @@ impl Store {
     /// Takes a number away. `InUse` while bindings are on it.
     pub async fn remove_number(&self, x: Number) -> Result<(), StoreError> {
         self.write(move |ctx| {
-            crate::axb::sweep_number(ctx, x)?;
+            axb::sweep_number(ctx, x)?;
+            axe::sweep_number(ctx, x)?;
+            axyb::sweep_number(ctx, x)?;
             let Some(record) = find(ctx.conn, x)? else {
                 return Err(StoreError::NotFound("the number"));
             };

@@ -3,7 +3,8 @@
 //! | areaCode | strict | loose |
 //! | --- | --- | --- |
 //! | given | X of that city | X of that city first, otherwise any |
-//! | absent | X of the city where A is at home | that city, then its province, then any |
+//! | absent (AXB) | X of the city where A is at home | that city, then its province, then any |
+//! | absent (other kinds) | any | any |
 //!
 //! Where A is at home is known only when the operator has loaded prefixes; otherwise strict finds nothing and
 //! loose takes any. Among those that fit, the less loaded of two taken at random: that spreads bindings nearly
@@ -16,9 +17,9 @@ use axbridge_binding::{AppId, NumberStatus};
 use axbridge_numbering::Number;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::types::{AreaMatch, BindRequest};
+use crate::axb::AreaMatch;
 use crate::db::writer::Ctx;
-use crate::sql::{ms, num, to_ms};
+use crate::sql::{num, to_ms};
 
 /// Numbers in normal state by application: a cache in the writer, dropped when a number changes.
 #[derive(Debug, Default)]
@@ -83,35 +84,85 @@ impl AppNumbers {
 }
 
 /// The area that is wanted.
-#[derive(Debug)]
-pub(super) enum Area {
+#[derive(Clone, Debug)]
+pub(crate) enum Area {
     Named(String),
     HomeOf(Number),
+    Any,
 }
 
-/// Finds an X, or none.
-pub(super) fn choose(
+/// Whose X, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Wish {
+    pub app: AppId,
+    pub area: Area,
+    pub area_match: AreaMatch,
+}
+
+impl Wish {
+    /// By `areaCode`; without it any X will do.
+    pub fn by_code(app: AppId, area: Option<&String>, area_match: AreaMatch) -> Wish {
+        Wish {
+            app,
+            area: area.map_or(Area::Any, |area| Area::Named(area.clone())),
+            area_match,
+        }
+    }
+
+    /// City and province to look in first.
+    fn places(&self, conn: &Connection) -> rusqlite::Result<(Option<String>, Option<String>)> {
+        Ok(match &self.area {
+            Area::Named(city) => (Some(city.clone()), None),
+            Area::HomeOf(a) => home(conn, *a)?.map_or((None, None), |(city, p)| (Some(city), p)),
+            Area::Any => (None, None),
+        })
+    }
+
+    /// The city that was named.
+    pub fn city(&self) -> Option<&String> {
+        match &self.area {
+            Area::Named(city) => Some(city),
+            Area::HomeOf(_) | Area::Any => None,
+        }
+    }
+
+    /// The same wish for the city that was named and no other.
+    pub fn in_city(&self) -> Option<Wish> {
+        self.city().map(|_| Wish {
+            area_match: AreaMatch::Strict,
+            ..self.clone()
+        })
+    }
+
+    /// The same wish for any place.
+    pub fn anywhere(&self) -> Wish {
+        Wish {
+            area: Area::Any,
+            ..self.clone()
+        }
+    }
+
+    /// Whether every X of the application will do in the end.
+    pub fn takes_any(&self) -> bool {
+        matches!(self.area, Area::Any) || self.area_match == AreaMatch::Loose
+    }
+}
+
+/// Finds an X that is not taken and has fewer than `pairs_max` bindings.
+pub(crate) fn with_room(
     ctx: &mut Ctx<'_>,
-    request: &BindRequest,
-    area: &Area,
+    wish: &Wish,
+    taken: HashSet<i64>,
     pairs_max: u32,
 ) -> rusqlite::Result<Option<Number>> {
-    let (city, province) = match area {
-        Area::Named(city) => (Some(city.clone()), None),
-        Area::HomeOf(a) => home(ctx.conn, *a)?.unzip(),
-    };
-    let province = province.flatten();
-    let mut taken = taken(ctx, request.a)?;
-    taken.extend(self::taken(ctx, request.b)?);
-    taken.extend([num(request.a), num(request.b)]);
-
+    let (city, province) = wish.places(ctx.conn)?;
     let mut picker = Picker {
         conn: ctx.conn,
         rng: ctx.rng,
         taken,
         pairs_max,
     };
-    let numbers = ctx.candidates.of(ctx.conn, request.app)?;
+    let numbers = ctx.candidates.of(ctx.conn, wish.app)?;
     let list = |map: &'_ HashMap<String, Vec<i64>>, key: &Option<String>| {
         key.as_ref()
             .and_then(|key| map.get(key))
@@ -119,13 +170,80 @@ pub(super) fn choose(
             .unwrap_or_default()
     };
     let mut found = picker.pick(&list(&numbers.by_area, &city))?;
-    if found.is_none() && request.area_match == AreaMatch::Loose {
+    if found.is_none() && wish.takes_any() {
         found = picker.pick(&list(&numbers.by_province, &province))?;
         if found.is_none() {
             found = picker.pick(&numbers.all)?;
         }
     }
-    Ok(found.and_then(|x| Number::from_u64(to_ms(x)).ok()))
+    Ok(found.and_then(number_of))
+}
+
+/// Finds an X without any binding, other than these numbers. Where most X are taken for good, going through
+/// them would be slow: an index holds those that are free.
+pub(crate) fn free(
+    ctx: &mut Ctx<'_>,
+    wish: &Wish,
+    except: [Number; 2],
+) -> rusqlite::Result<Option<Number>> {
+    let (city, _) = wish.places(ctx.conn)?;
+    if let Some(city) = &city
+        && let Some(x) = one_free(ctx, wish.app, Some(city), except)?
+    {
+        return Ok(Some(x));
+    }
+    if wish.takes_any() {
+        return one_free(ctx, wish.app, None, except);
+    }
+    Ok(None)
+}
+
+fn one_free(
+    ctx: &mut Ctx<'_>,
+    app: AppId,
+    city: Option<&String>,
+    except: [Number; 2],
+) -> rusqlite::Result<Option<Number>> {
+    let condition = format!(
+        "app = ?1 AND pairs = 0 {}",
+        if city.is_some() {
+            "AND area = ?2"
+        } else {
+            "AND ?2 IS NULL"
+        }
+    );
+    let sql = format!(
+        "SELECT (SELECT min(x) FROM numbers WHERE {condition}), (SELECT max(x) FROM numbers WHERE {condition})"
+    );
+    let mut statement = ctx.conn.prepare_cached(&sql)?;
+    let ends: (Option<i64>, Option<i64>) =
+        statement.query_row(params![app.0, city], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    drop(statement);
+    let (Some(first), Some(last)) = ends else {
+        return Ok(None);
+    };
+    // The first from a random place on, or from the beginning.
+    let from = first + ctx.rng.up_to(last.abs_diff(first)) as i64;
+    let sql = format!(
+        "SELECT x FROM numbers WHERE {condition} AND status = ?3 AND x >= ?4 AND x NOT IN (?5, ?6) ORDER BY x LIMIT 1"
+    );
+    let mut statement = ctx.conn.prepare_cached(&sql)?;
+    let (normal, [one, two]) = (NumberStatus::Normal as u8, except.map(num));
+    for from in [from, first] {
+        let found: Option<i64> = statement
+            .query_row(params![app.0, city, normal, from, one, two], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        if let Some(x) = found {
+            return Ok(number_of(x));
+        }
+    }
+    Ok(None)
+}
+
+fn number_of(x: i64) -> Option<Number> {
+    Number::from_u64(to_ms(x)).ok()
 }
 
 /// City and province of the longest known prefix of the number.
@@ -142,15 +260,6 @@ fn home(conn: &Connection, number: Number) -> rusqlite::Result<Option<(String, O
         }
     }
     Ok(None)
-}
-
-/// The numbers on which a party is bound.
-fn taken(ctx: &Ctx<'_>, party: Number) -> rusqlite::Result<HashSet<i64>> {
-    let sql = "SELECT p.x FROM binding_parties p JOIN bindings s ON s.subscription = p.subscription
-               WHERE p.party = ?1 AND (s.expires_at IS NULL OR s.expires_at > ?2)";
-    let mut statement = ctx.conn.prepare_cached(sql)?;
-    let numbers = statement.query_map([num(party), ms(ctx.now_ms)], |row| row.get(0))?;
-    numbers.collect()
 }
 
 struct Picker<'a> {

@@ -1,0 +1,170 @@
+//! Bind.
+
+use std::collections::HashSet;
+
+use axbridge_binding::{Axe, CallBack, Extension};
+use axbridge_numbering::Number;
+use rusqlite::params;
+
+use super::extension::allot;
+use super::rows::{Said, Stored, at_extension, delete, of_a, write};
+use super::sweep::{sweep, sweep_number};
+use super::types::{AxeBindRequest, AxeBinding};
+use crate::Store;
+use crate::bound::{SWEEP_FOR_ROOM, count, is_live, may_record, named, new_id, rules};
+use crate::choose::{self, Wish};
+use crate::db::writer::Ctx;
+use crate::error::BindError;
+use crate::settings::{AxeSettings, Mode};
+use crate::sql::num;
+
+impl Store {
+    /// Makes an AXE binding. When this returns it is durable and calls route by it. `Bound` when A is on that X,
+    /// `NoExtension` when the extension is taken or none is free on the X that was named.
+    pub async fn axe_bind(&self, request: AxeBindRequest) -> Result<AxeBinding, BindError> {
+        self.write(move |ctx| bind(ctx, request)).await
+    }
+}
+
+fn bind(ctx: &mut Ctx<'_>, request: AxeBindRequest) -> Result<AxeBinding, BindError> {
+    let settings = rules(ctx, request.app, Mode::Axe)?;
+    may_record(request.policy.record, &settings)?;
+    let digits = settings.axe.extension_digits;
+    if request.extension.is_some_and(|e| e.digits() != digits) {
+        return Err(BindError::ExtensionLength(digits));
+    }
+    let unit = request.unit.unwrap_or_default();
+    let life_ms = unit.ms(request.bind_expires.unwrap_or(0));
+    let record_ms = unit.ms(request.call_back_expires.unwrap_or(0));
+    if outlives(record_ms, life_ms) {
+        return Err(BindError::CallBackOutlives);
+    }
+    let x = match request.x {
+        Some(x) => {
+            check_named(ctx, &request, x, room(&settings.axe))?;
+            x
+        }
+        None => pick(ctx, &request, room(&settings.axe))?,
+    };
+    if request.call_back == CallBack::Number(x) {
+        return Err(BindError::SameParty);
+    }
+    let extension = match request.extension {
+        Some(extension) => take(ctx, x, extension)?,
+        None => allot(ctx, x, digits)?.ok_or(BindError::NoExtension)?,
+    };
+    let now_ms = ctx.now_ms;
+    let stored = Stored {
+        axe: Axe {
+            subscription: new_id(),
+            app: request.app,
+            x,
+            a: request.a,
+            extension,
+            show_caller: request.show_caller,
+            expires_at_ms: (life_ms > 0).then(|| now_ms + life_ms),
+            reached: None,
+            otherwise: request.call_back,
+            policy: request.policy,
+            user_data: request.user_data,
+        },
+        unit: Said {
+            at_bind: request.unit,
+            since: None,
+        },
+        life: Said {
+            at_bind: request.bind_expires,
+            since: None,
+        },
+        life_ms,
+        record_life: request.call_back_expires,
+        record_ms,
+        reached_by: None,
+        reached_ms: 0,
+        bound_ms: now_ms,
+        changed_ms: now_ms,
+    };
+    write(ctx, &stored)?;
+    count(ctx, x, 1)?;
+    Ok(stored.shown())
+}
+
+/// Whether callback records would live longer than the binding. 0 is for ever of the binding, and "with the
+/// binding" of a record.
+pub(super) fn outlives(record_ms: u64, life_ms: u64) -> bool {
+    life_ms > 0 && record_ms > life_ms
+}
+
+/// Bindings on one X at most.
+fn room(settings: &AxeSettings) -> u32 {
+    let extensions = Extension::count(settings.extension_digits);
+    settings.extensions_max.min(u32::from(extensions))
+}
+
+/// Checks the X that the customer named, and makes A's place on it free.
+fn check_named(
+    ctx: &mut Ctx<'_>,
+    request: &AxeBindRequest,
+    x: Number,
+    room: u32,
+) -> Result<(), BindError> {
+    if x == request.a {
+        return Err(BindError::SameParty);
+    }
+    let mut bound = named(ctx, request.app, x)?.pairs;
+    if let Some(old) = of_a(ctx.conn, x, request.a)? {
+        if is_live(old.axe.expires_at_ms, ctx.now_ms) {
+            return Err(BindError::Bound);
+        }
+        delete(ctx, &old)?;
+        bound = bound.saturating_sub(1);
+    }
+    if bound >= room && bound.saturating_sub(sweep_number(ctx, x)?) >= room {
+        return Err(BindError::NoExtension);
+    }
+    Ok(())
+}
+
+/// The extension that the customer wants, if nobody has it. It may have been let go just now: he knows.
+fn take(ctx: &mut Ctx<'_>, x: Number, extension: Extension) -> Result<Extension, BindError> {
+    if let Some(old) = at_extension(ctx.conn, x, extension)? {
+        if is_live(old.axe.expires_at_ms, ctx.now_ms) {
+            return Err(BindError::NoExtension);
+        }
+        delete(ctx, &old)?;
+    }
+    Ok(extension)
+}
+
+/// Finds an X by area, on which A is not and the extension that is wanted is free.
+fn pick(ctx: &mut Ctx<'_>, request: &AxeBindRequest, room: u32) -> Result<Number, BindError> {
+    if let Some(x) = choose(ctx, request, room)? {
+        return Ok(x);
+    }
+    // Numbers may be full of bindings that are over and only wait for the sweeper.
+    if sweep(ctx, SWEEP_FOR_ROOM)? > 0
+        && let Some(x) = choose(ctx, request, room)?
+    {
+        return Ok(x);
+    }
+    Err(BindError::NoNumber)
+}
+
+fn choose(
+    ctx: &mut Ctx<'_>,
+    request: &AxeBindRequest,
+    room: u32,
+) -> rusqlite::Result<Option<Number>> {
+    let mut taken = HashSet::from([num(request.a)]);
+    let sql = "SELECT x FROM axe_bindings WHERE a = ?1
+               UNION SELECT x FROM axe_bindings WHERE app = ?2 AND extension = ?3";
+    let mut statement = ctx.conn.prepare_cached(sql)?;
+    let wanted = request.extension.map_or(0, Extension::code);
+    let key = params![num(request.a), request.app.0, wanted];
+    for x in statement.query_map(key, |row| row.get(0))? {
+        taken.insert(x?);
+    }
+    drop(statement);
+    let wish = Wish::by_code(request.app, request.area.as_ref(), request.area_match);
+    choose::with_room(ctx, &wish, taken, room)
+}
