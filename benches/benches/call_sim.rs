@@ -15,11 +15,11 @@ use axbridge_binding::{
     TrunkId,
 };
 use axbridge_call::{
-    App, CallKey, CallerHeader, Directory, Listen, MediaPlane, NoPorts, Now, Prack, RecordLayout,
-    Snapshot, Switch, SwitchConfig, Trunk,
+    App, CallKey, Directory, Listen, MediaPlane, NoPorts, Now, Snapshot, Switch, SwitchConfig,
+    Trunk,
 };
 use axbridge_media::{Command, tone};
-use axbridge_numbering::{Number, NumberRules};
+use axbridge_numbering::Number;
 use axbridge_sip::{EndpointConfig, Hop, Message, Name, Transmit, Transport};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -84,22 +84,7 @@ fn hop(remote: &str) -> Hop {
 }
 
 fn trunk(id: u16, peer: &str) -> (TrunkId, Arc<Trunk>) {
-    let trunk = Trunk {
-        id: TrunkId(id),
-        name: format!("carrier {id}"),
-        peers: vec![address(peer)],
-        sources: Vec::new(),
-        transport: Default::default(),
-        local: None,
-        domain: None,
-        numbers: NumberRules::default(),
-        caller_from: vec![CallerHeader::PAssertedIdentity, CallerHeader::From],
-        media_ip: None,
-        prack: Prack::Supported,
-        learn_media_source: false,
-        user_phone: false,
-        asserted_identity: true,
-    };
+    let trunk = Trunk::new(TrunkId(id), format!("carrier {id}"), vec![address(peer)]);
     (TrunkId(id), Arc::new(trunk))
 }
 
@@ -131,16 +116,7 @@ fn directory() -> Arc<Directory> {
         })
         .expect("room");
     let directory = Directory::new(Arc::new(table));
-    let app = App {
-        id: AppId(1),
-        key: "bench".into(),
-        recording: false,
-        layout: RecordLayout::Mono,
-        refusals: Default::default(),
-        prompts: Default::default(),
-        answer_timeout_ms: 90_000,
-        active: true,
-    };
+    let app = App::new(AppId(1), "bench");
     directory.publish(Snapshot {
         trunks: [trunk(1, "10.1.0.1:5060"), trunk(2, "10.2.0.1:5060")].into(),
         apps: [(AppId(1), Arc::new(app))].into(),

@@ -57,7 +57,7 @@ impl Applier {
                     queue(ctx, fact, text, chain)?;
                 }
             }
-            FactKind::CallIn { .. }
+            FactKind::CallIn { asked: false, .. }
             | FactKind::CallOut { .. }
             | FactKind::Alerting { .. }
             | FactKind::Answer { .. }
