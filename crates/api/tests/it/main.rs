@@ -3,6 +3,7 @@
 // A failed unwrap is a failed test; tables are plain tuples.
 #![allow(clippy::unwrap_used, clippy::type_complexity)]
 
+mod ask;
 mod auth;
 mod axb;
 mod client;
@@ -11,4 +12,6 @@ mod harness;
 mod malformed;
 mod operator;
 mod recording;
+mod ours;
 mod server;
+mod sink;
