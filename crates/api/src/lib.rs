@@ -18,6 +18,7 @@ mod control;
 pub mod customer;
 mod links;
 pub mod notify;
+mod openapi;
 mod recordings;
 mod routes;
 mod serve;

@@ -38,6 +38,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::answer::json_text;
 use crate::customer;
+use crate::openapi;
 use crate::routes::Routes;
 use crate::state::Api;
 use error::{Problem, Result};
@@ -46,7 +47,8 @@ use error::{Problem, Result};
 pub(crate) fn routes(api: &Api) -> Routes<Api> {
     let open = Routes::new()
         .at("/admin/v1/health", "GET", get(health::health))
-        .at("/admin/v1/ready", "GET", get(health::ready));
+        .at("/admin/v1/ready", "GET", get(health::ready))
+        .at("/admin/v1/openapi.json", "GET", get(openapi::operator));
     guarded()
         .map(|router| {
             router

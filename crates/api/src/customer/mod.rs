@@ -16,7 +16,10 @@
 //! X mode has no binding call: `crate::notify::Asker` asks the customer at each call. A further mode is a further
 //! module with one function from (`Call`) to an answer, and a row in `routes`.
 
+mod ax;
 pub(crate) mod axb;
+mod axe;
+mod axyb;
 mod call_stop;
 pub(crate) mod fields;
 mod history;
@@ -30,7 +33,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, RawPathParams, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
@@ -39,6 +42,7 @@ use http_body_util::{BodyExt as _, Limited};
 use crate::address::client_address;
 use crate::answer::Refusal;
 use crate::auth::Authorised;
+use crate::openapi;
 use crate::routes::Routes;
 use crate::state::{Api, PeerAddress};
 use axbridge_store::{BindError, Mode, StoreError};
@@ -86,6 +90,12 @@ pub(crate) fn routes() -> Routes<Api> {
     }
     let r = Routes::new();
     let r = at!(r, AXB_PATH, axb::METHODS, "axb", axb::answer);
+    let r = at!(r, AX_PATH, ax::METHODS, "ax", ax::answer);
+    let r = at!(r, AX_CALLEE_PATH, "PUT", "axCallee", ax::temporary_callee);
+    let r = at!(r, AXE_PATH, axe::METHODS, "axe", axe::answer);
+    let r = at!(r, AXE_QUERY_PATH, "GET", "axeQuery", axe::query_v2);
+    let r = at!(r, AXE_COUNT_PATH, "GET", "axeCount", axe::count);
+    let r = at!(r, AXYB_PATH, axyb::METHODS, "axyb", axyb::answer);
     let r = at!(r, RECORD_PATH, "GET", "record", recording::answer);
     let r = at!(r, CALL_STOP_PATH, "POST", "callStop", call_stop::answer);
     let r = at!(r, "/v1/calls", "GET", "calls", ours::calls);
@@ -116,6 +126,7 @@ pub(crate) fn routes() -> Routes<Api> {
         "GET, HEAD",
         any(recording::download),
     )
+    .at("/v1/openapi.json", "GET", get(openapi::customer))
 }
 
 /// The answer to a path that nobody knows.

@@ -1,7 +1,7 @@
 //! What the PrivateNumber API does not have: calls in progress, their limit and their trace, the warning point of a
 //! binding.
 
-use axbridge_store::{BindError, Mode, ModifyRequest};
+use axbridge_store::{AxKey, AxModifyRequest, BindError, Mode, ModifyRequest};
 use axum::response::Response;
 use serde::Serialize;
 
@@ -162,6 +162,11 @@ pub(super) async fn change_binding(api: Api, call: Call) -> Result<Response, Ref
             let mut request = ModifyRequest::new(app.record.id, id);
             request.policy.warn_before_s = Some(warn);
             api.store().modify(request).await.map(drop)
+        }
+        Mode::Ax => {
+            let mut request = AxModifyRequest::new(app.record.id, AxKey::Subscription(id));
+            request.policy.warn_before_s = Some(warn);
+            api.store().ax_modify(request).await.map(drop)
         }
         // The others have no limit that could be warned of; in X mode the answer to each call is the place.
         _ => return Err(other_mode()),

@@ -196,7 +196,9 @@ impl Drop for Place {
 }
 
 fn callin_url(app: &Application) -> Option<&str> {
-    app.record.settings.call_status_url.as_deref()
+    let settings = &app.record.settings;
+    let own = settings.callin_url.as_deref();
+    own.or(settings.call_status_url.as_deref())
 }
 
 /// Signs as the application wants it.

@@ -49,7 +49,9 @@ fn info(fact: &Fact) -> Option<NumInfo<'_>> {
     Some(NumInfo {
         number,
         status: status.to_string(),
-        cause: cause.filter(|_| *status == UNAVAILABLE).map(|c| c.to_string()),
+        cause: cause
+            .filter(|_| *status == UNAVAILABLE)
+            .map(|c| c.to_string()),
     })
 }
 
@@ -80,15 +82,27 @@ mod tests {
     fn every_status_is_written_as_documented_and_only_unavailable_has_a_cause() {
         for (status, cause, told) in [
             (5, None, json!({"number": "+8617000000009", "status": "5"})),
-            (5, Some(2), json!({"number": "+8617000000009", "status": "5"})),
+            (
+                5,
+                Some(2),
+                json!({"number": "+8617000000009", "status": "5"}),
+            ),
             (9, None, json!({"number": "+8617000000009", "status": "9"})),
             (
                 10,
                 Some(2),
                 json!({"number": "+8617000000009", "status": "10", "cause": "2"}),
             ),
-            (10, None, json!({"number": "+8617000000009", "status": "10"})),
-            (11, None, json!({"number": "+8617000000009", "status": "11"})),
+            (
+                10,
+                None,
+                json!({"number": "+8617000000009", "status": "10"}),
+            ),
+            (
+                11,
+                None,
+                json!({"number": "+8617000000009", "status": "11"}),
+            ),
         ] {
             let body = number_status_body(&[notice(status, cause)]).unwrap();
             let body: Value = serde_json::from_slice(&body).unwrap();

@@ -309,6 +309,13 @@ async fn no_answer_is_abnormal_whatever_the_cause() {
         let answer = bed.ask(b"{\"operation\":\"close\"}").await;
         assert!(matches!(answer, Answer::Abnormal(_)), "{url}: {answer:?}");
     }
+    // A separate address for the question alone goes before.
+    let settings = json!({"settings": {"callin_url": bed.sink.url("/callin"), "call_status_url": "http://127.0.0.1:1/"}});
+    bed.h
+        .operator(Method::PATCH, "/applications/demo", &settings)
+        .await;
+    let answer = bed.ask(b"{\"operation\":\"close\"}").await;
+    assert!(matches!(answer, Answer::Close(_)), "{answer:?}");
     let nobody = bed.asker.ask(AppId(99), &call(), T0_MS).await;
     assert!(matches!(nobody, Answer::Abnormal(_)));
 }

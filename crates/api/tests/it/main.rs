@@ -5,13 +5,18 @@
 
 mod ask;
 mod auth;
+mod ax;
 mod axb;
+mod axe;
+mod axyb;
 mod client;
 mod deliver;
 mod harness;
+mod kinds;
 mod malformed;
+mod openapi;
 mod operator;
-mod recording;
 mod ours;
+mod recording;
 mod server;
 mod sink;

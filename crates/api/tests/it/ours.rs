@@ -107,7 +107,11 @@ async fn the_limit_of_a_running_call_is_changed() {
             "{body}"
         );
         let seen = calls.changes.lock().unwrap().pop().unwrap();
-        assert_eq!((seen.limit, seen.warn_before_s), (limit, warn_before_s), "{body}");
+        assert_eq!(
+            (seen.limit, seen.warn_before_s),
+            (limit, warn_before_s),
+            "{body}"
+        );
     }
     for body in [
         json!({}),
@@ -119,14 +123,26 @@ async fn the_limit_of_a_running_call_is_changed() {
         json!({"warnBefore": 3601}),
     ] {
         let answer = h.call(Method::PATCH, path, &body).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "1010002"), "{body}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (403, "1010002"),
+            "{body}"
+        );
     }
     assert!(calls.changes.lock().unwrap().is_empty());
     for other in ["/v1/calls/2%40node", "/v1/calls/3", "/v1/calls/%20"] {
-        let answer = h.call(Method::PATCH, other, &json!({"maxDuration": 1})).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "1020152"), "{other}");
+        let answer = h
+            .call(Method::PATCH, other, &json!({"maxDuration": 1}))
+            .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (403, "1020152"),
+            "{other}"
+        );
     }
-    let bad = h.call(Method::PATCH, "/v1/calls/%ff", &json!({"maxDuration": 1})).await;
+    let bad = h
+        .call(Method::PATCH, "/v1/calls/%ff", &json!({"maxDuration": 1}))
+        .await;
     assert_eq!(bad.code(), "1010002");
 }
 
@@ -141,13 +157,27 @@ async fn the_path_and_not_the_body_names_the_call() {
 #[tokio::test]
 async fn a_trace_is_for_its_application_and_the_operator() {
     let h = Harness::with(Arc::new(Calls::default()), |_| {}).await;
-    let answer = h.call(Method::GET, "/v1/calls/1%40node/trace", &Value::Null).await;
-    assert_eq!(answer.json()["trace"], json!(["The caller was read from From."]));
-    let answer = h.call(Method::GET, "/v1/calls/2%40node/trace", &Value::Null).await;
-    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, "1020152"));
-    let answer = h.operator(Method::GET, "/calls/1%40node/trace", &Value::Null).await;
+    let answer = h
+        .call(Method::GET, "/v1/calls/1%40node/trace", &Value::Null)
+        .await;
+    assert_eq!(
+        answer.json()["trace"],
+        json!(["The caller was read from From."])
+    );
+    let answer = h
+        .call(Method::GET, "/v1/calls/2%40node/trace", &Value::Null)
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (403, "1020152")
+    );
+    let answer = h
+        .operator(Method::GET, "/calls/1%40node/trace", &Value::Null)
+        .await;
     assert_eq!(answer.json(), json!(["The caller was read from From."]));
-    let answer = h.operator(Method::GET, "/calls/2%40node/trace", &Value::Null).await;
+    let answer = h
+        .operator(Method::GET, "/calls/2%40node/trace", &Value::Null)
+        .await;
     assert_eq!(answer.status, 404);
 }
 
@@ -156,17 +186,31 @@ async fn the_warning_point_is_set_for_a_binding() {
     let h = Harness::new().await;
     let bound = json!({"callerNum": A, "calleeNum": B, "relationNum": X, "maxDuration": 5});
     let bound = h
-        .call(Method::POST, "/rest/caas/relationnumber/partners/v1.0", &bound)
+        .call(
+            Method::POST,
+            "/rest/caas/relationnumber/partners/v1.0",
+            &bound,
+        )
         .await;
     let id = bound.json()["subscriptionId"].as_str().unwrap().to_owned();
     let path = format!("/v1/bindings/{id}");
-    let answer = h.call(Method::PATCH, &path, &json!({"warnBefore": 20})).await;
-    assert_eq!(answer.json(), json!({"resultcode": "0", "resultdesc": "Success"}));
+    let answer = h
+        .call(Method::PATCH, &path, &json!({"warnBefore": 20}))
+        .await;
+    assert_eq!(
+        answer.json(),
+        json!({"resultcode": "0", "resultdesc": "Success"})
+    );
     let app = h.api.applications().by_key("demo").unwrap().record.id;
     let subscription = axbridge_binding::SubscriptionId::parse(&id).unwrap();
     let found = h
         .store
-        .query(app, axbridge_store::Query::Subscription(subscription), 1, 10)
+        .query(
+            app,
+            axbridge_store::Query::Subscription(subscription),
+            1,
+            10,
+        )
         .await
         .unwrap();
     assert_eq!(found.items[0].axb.policy.warn_before_s, 20);
@@ -182,7 +226,11 @@ async fn the_warning_point_is_set_for_a_binding() {
         ),
     ] {
         let answer = h.call(Method::PATCH, path, &body).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (403, code), "{path} {body}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (403, code),
+            "{path} {body}"
+        );
     }
 }
 
@@ -226,29 +274,64 @@ async fn records_of_31_days_are_read_again_in_their_own_form() {
     let h = Harness::new().await;
     with_records(&h).await;
     let sessions = async |query: &str| -> Vec<String> {
-        let answer = h.call(Method::GET, &format!("/v1/records{query}"), &Value::Null).await;
+        let answer = h
+            .call(Method::GET, &format!("/v1/records{query}"), &Value::Null)
+            .await;
         let body = answer.json();
         let list = body["feeLst"].as_array().expect("a list");
-        list.iter().map(|r| r["sessionId"].as_str().unwrap().to_owned()).collect()
+        list.iter()
+            .map(|r| r["sessionId"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(sessions("").await, ["3@node", "2@node"]);
     assert_eq!(sessions("?pageSize=1&pageIndex=2").await, ["2@node"]);
     assert_eq!(sessions("?stateCode=2").await, ["2@node"]);
-    assert_eq!(sessions("?startTime=2030-01-01%2000:00:00").await, ["3@node"]);
+    assert_eq!(
+        sessions("?startTime=2030-01-01%2000:00:00").await,
+        ["3@node"]
+    );
     let until = T0_MS - 24 * 3600 * 1000;
     assert_eq!(sessions(&format!("?endTime={until}")).await, ["2@node"]);
-    assert_eq!(sessions("?privateNum=%2B8617000000009&party=%2B8613900000002").await.len(), 2);
+    assert_eq!(
+        sessions("?privateNum=%2B8617000000009&party=%2B8613900000002")
+            .await
+            .len(),
+        2
+    );
     assert!(sessions("?party=%2B8613900000077").await.is_empty());
-    let answer = h.call(Method::GET, "/v1/records?pageSize=1", &Value::Null).await;
+    let answer = h
+        .call(Method::GET, "/v1/records?pageSize=1", &Value::Null)
+        .await;
     let body = answer.json();
-    assert_eq!((&body["totalCount"], &body["pageIndex"], &body["pageSize"]), (&json!(2), &json!(1), &json!(1)));
+    assert_eq!(
+        (&body["totalCount"], &body["pageIndex"], &body["pageSize"]),
+        (&json!(2), &json!(1), &json!(1))
+    );
     let fee = &body["feeLst"][0];
     assert_eq!(
-        (&fee["callerNum"], &fee["fwdDstNum"], &fee["callInTime"], &fee["spId"], &fee["userData"]),
-        (&json!(A), &json!(B), &json!("2030-01-01 03:04:05"), &json!("acme"), &json!("u"))
+        (
+            &fee["callerNum"],
+            &fee["fwdDstNum"],
+            &fee["callInTime"],
+            &fee["spId"],
+            &fee["userData"]
+        ),
+        (
+            &json!(A),
+            &json!(B),
+            &json!("2030-01-01 03:04:05"),
+            &json!("acme"),
+            &json!("u")
+        )
     );
-    for query in ["?startTime=yesterday", "?endTime=2029-01-01%2000:00:00", "?party=139"] {
-        let answer = h.call(Method::GET, &format!("/v1/records{query}"), &Value::Null).await;
+    for query in [
+        "?startTime=yesterday",
+        "?endTime=2029-01-01%2000:00:00",
+        "?party=139",
+    ] {
+        let answer = h
+            .call(Method::GET, &format!("/v1/records{query}"), &Value::Null)
+            .await;
         assert_eq!(answer.code(), "1010002", "{query}");
     }
 }
@@ -257,7 +340,9 @@ async fn records_of_31_days_are_read_again_in_their_own_form() {
 async fn every_listed_route_takes_exactly_the_methods_it_says() {
     let h = Harness::new().await;
     let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let routes = Api::customer_routes().into_iter().chain(h.api.operator_routes());
+    let routes = Api::customer_routes()
+        .into_iter()
+        .chain(h.api.operator_routes());
     let mut seen = 0;
     for route in routes {
         let path = route.path.replace('{', "x").replace('}', "x");
@@ -275,10 +360,17 @@ async fn every_listed_route_takes_exactly_the_methods_it_says() {
                 .unwrap();
             let status = h.send_from("203.0.113.9", request).await.status.as_u16();
             let taken = status != 405;
-            assert_eq!(taken, listed.contains(&method), "{method} {}: {status}", route.path);
+            assert_eq!(
+                taken,
+                listed.contains(&method),
+                "{method} {}: {status}",
+                route.path
+            );
             seen += 1;
             // Unsigned requests count as failures of the address.
-            let lift = h.operator(Method::DELETE, "/bans/203.0.113.9", &Value::Null).await;
+            let lift = h
+                .operator(Method::DELETE, "/bans/203.0.113.9", &Value::Null)
+                .await;
             assert!(lift.status.is_success() || lift.status == 404);
         }
     }
