@@ -155,8 +155,9 @@ class Life:
         self.key = options.key
         self.numbers, self.parties = options.numbers.split(","), options.parties.split(",")
 
-    def call(self, caller, dialled, reaches, keys=None, ends="caller"):
-        want = {"want": "call", "caller": caller, "dialled": dialled, "reaches": reaches, "keys": keys, "ends": ends}
+    def call(self, caller, dialled, reaches, keys=None, seconds=1):
+        """Has `caller` dial a number, be put through to `reaches` (None: to nobody), talk and hang up."""
+        want = {"want": "call", "caller": caller, "dialled": dialled, "reaches": reaches, "keys": keys, "seconds": seconds}
         print(json.dumps(want), flush=True)
         said = sys.stdin.readline()
         check(said.strip() == "done", f"no call: {said!r}")
@@ -230,7 +231,7 @@ class Life:
         c.refused("1010002", "POST", path, body={**body, "callerNum": "13900000001"})
         c.ok("PUT", path, body={**key, "callDirection": 0, "userData": "order-2"})
         check(c.ok("GET", path, key)["relationNumList"][0]["userData"] == "order-2", "modified")
-        events, record = self.call(a, x, b)
+        events, record = self.call(a, x, b, seconds=4)
         check([e["eventType"] for e in events] == ["callin", "callout", "alerting", "answer", "disconnect"], events)
         check({e["statusInfo"]["userData"] for e in events} == {"order-2"}, events)
         self.talked(record, b, x, 1)
@@ -254,7 +255,7 @@ class Life:
         check(len(found) == 1 and found[0]["privateNumType"] == "mobile-virtual", found)
         c.refused("1011005", "POST", path, body={**body, "origNum": b})
         c.refused("1011001", "POST", path, body={**body, "privateNum": "+8617000099999"})
-        _, record = self.call(other, x, a)
+        _, record = self.call(other, x, a, seconds=4)
         self.talked(record, a, x, 0)
         self.recording(record)
         _, record = self.call(a, x, None)
@@ -295,7 +296,7 @@ class Life:
         c.refused("1010002", "POST", path, body={**body, "bindNum": b, "callbackNum": other, "timeUnit": "9"})
         _, record = self.call(a, x, None)
         check(record["ulFailReason"] == 8019, record)
-        events, record = self.call(other, x, a, keys=extension)
+        events, record = self.call(other, x, a, keys=extension, seconds=4)
         names = [e["eventType"] for e in events]
         check(names == ["callin", "collectInfo", "callout", "alerting", "answer", "disconnect"], names)
         check(events[1]["statusInfo"]["digitInfo"] == extension, events[1])
@@ -333,7 +334,7 @@ class Life:
         found = c.ok("GET", path, {**own, "relationNum": x})["xyRelationNumList"]
         check(len(found) == 1, found)
         check([found[0][n] for n in ("numA", "numX", "numY", "numB", "duration")] == [a, x, y, b, "3600"], found)
-        events, record = self.call(b, x, a)
+        events, record = self.call(b, x, a, seconds=4)
         self.talked(record, a, y, 0)
         check(events[0]["statusInfo"]["subscriptionId"] == bound["subscriptionId"], events[0])
         self.recording(record)
@@ -367,7 +368,7 @@ class Life:
             return json.dumps({"operation": "close", "closeInfo": [{"userData": "order43"}]}).encode()
 
         self.receiver.answer = connect
-        events, record = self.call(a, x, b)
+        events, record = self.call(a, x, b, seconds=4)
         check(len(asked) == 1 and "subscriptionId" not in asked[0], asked)
         check([e["eventType"] for e in events] == ["callin", "callout", "alerting", "answer", "disconnect"], events)
         check([e["statusInfo"].get("userData") for e in events] == [None] + ["order42"] * 4, events)

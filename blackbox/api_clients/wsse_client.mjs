@@ -139,8 +139,9 @@ async function toldOfCall() {
 
 const input = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-async function call(caller, dialled, reaches, keys = null) {
-  console.log(JSON.stringify({ want: 'call', caller, dialled, reaches, keys, ends: 'caller' }));
+// Has `caller` dial a number, be put through to `reaches` (null: to nobody), talk and hang up.
+async function call(caller, dialled, reaches, { keys = null, seconds = 1 } = {}) {
+  console.log(JSON.stringify({ want: 'call', caller, dialled, reaches, keys, seconds }));
   const said = await input.next();
   check(said.value?.trim() === 'done', `no call: ${said.value}`);
   const all = await toldOfCall();
@@ -186,7 +187,7 @@ const lives = {
     const found = await ok('GET', path, { query: { relationNum, pageIndex: 1, pageSize: 5 } });
     same([found.totalCount, found.relationNumList[0].subscriptionId], [1, subscriptionId], 'query');
     await refused('1012010', 'POST', path, { body: { ...body, callerNum: other } });
-    const first = await call(a, relationNum, b);
+    const first = await call(a, relationNum, b, { seconds: 4 });
     same(first.names, ['callin', 'callout', 'alerting', 'answer', 'disconnect'], 'events');
     talked(first.record, b, relationNum, 1);
     await recording(first.record);
@@ -208,7 +209,7 @@ const lives = {
     await refused('1010002', 'PUT', callee, { body: { privateNum } });
     await ok('PUT', callee, { body: { subscriptionId, calleeNum: b } });
     talked((await call(a, privateNum, b)).record, b, privateNum, 1);
-    const inward = await call(other, privateNum, a);
+    const inward = await call(other, privateNum, a, { seconds: 4 });
     talked(inward.record, a, privateNum, 0);
     await recording(inward.record);
     await ok('PUT', path, { body: { subscriptionId, turnFlag: 'off', privateSms: false } });
@@ -225,7 +226,7 @@ const lives = {
     same([found.bindNum, found.callbackNum, found.timeUnit, found.bindExpiredTime], [a, b, '1', 600], 'query');
     // Nobody has called yet: A reaches callbackNum.
     talked((await call(a, virtualNum, b)).record, b, virtualNum, 1);
-    const inward = await call(other, virtualNum, a, extendNum);
+    const inward = await call(other, virtualNum, a, { keys: extendNum, seconds: 4 });
     same(inward.names, ['callin', 'collectInfo', 'callout', 'alerting', 'answer', 'disconnect'], 'events');
     same([inward.infos[1].digitInfo, inward.record.extendNum], [extendNum, extendNum], 'extension');
     talked(inward.record, a, virtualNum, 0);
@@ -242,7 +243,7 @@ const lives = {
     const path = `/rest/omp/xyrelationnumber/v1.0?app_key=${key}`;
     const { subscriptionId, relationNumber: x } = await ok('POST', path, { body: { origNum: a, areaCode: '0755', duration: '3600', recordFlag: true } });
     // A stranger calls first: a Y is given to him on the fly.
-    const first = await call(other, x, a);
+    const first = await call(other, x, a, { seconds: 4 });
     const y = first.record.fwdDisplayNum;
     check(numbers.includes(y) && y !== x, first.record);
     talked(first.record, a, y, 0);
@@ -259,7 +260,7 @@ const lives = {
   async x() {
     const x = numbers[0];
     answerTo = () => ({ operation: 'connect', connectInfo: [{ calleeNum: b, recordFlag: 'true', userData: 'u1' }] });
-    const through = await call(a, x, b);
+    const through = await call(a, x, b, { seconds: 4 });
     same(through.names, ['callin', 'callout', 'alerting', 'answer', 'disconnect'], 'events');
     same([through.infos[0].notifyMode, through.record.userData, through.record.fwdDstNum], ['Block', 'u1', b], 'X mode');
     await recording(through.record);

@@ -144,6 +144,7 @@ fn prompts() -> Vec<Operation> {
             "Upload one; its file name is the prompt's.",
         ))
         .takes("multipart/form-data", form())
+        .gives_json("415", "It is not a form.", the("Problem"))
         .gives_json("201", "It is stored.", the("Prompt")),
         at("get", one, "promptAudio", "The audio.").gives(
             "200",
