@@ -12,6 +12,7 @@ import time
 import traceback
 
 import crash
+import api_scenarios
 import scenarios
 from bench_bed import Bed
 

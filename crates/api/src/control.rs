@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// One call in progress; numbers are masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +44,45 @@ pub enum StopOutcome {
 /// The answer to [`CallControl::stop_call`], when it comes.
 pub type Stopping<'a> = Pin<Box<dyn Future<Output = StopOutcome> + Send + 'a>>;
 
+/// A change of a running call; absent = unchanged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallChange {
+    /// Its new limit.
+    pub limit: Option<NewLimit>,
+    /// Seconds before the limit at which the last-minute voice plays; 0: it does not.
+    pub warn_before_s: Option<u16>,
+}
+
+/// The new limit of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewLimit {
+    /// Seconds from the callee's answer; one that is over already ends the call. 0: no limit.
+    FromAnswer(u32),
+    /// So many seconds later than now set. A call without a limit stays without.
+    Later(u32),
+}
+
+/// What came of the wish to change a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It is changed.
+    Changed {
+        /// When the call will end, Unix milliseconds; `None`: not answered yet, or no limit.
+        ends_at_ms: Option<u64>,
+    },
+    /// No live call has this session identifier.
+    NoSuchCall,
+    /// The call belongs to another application.
+    NotYours,
+}
+
+/// The answer to [`CallControl::change_call`], when it comes.
+pub type Changing<'a> = Pin<Box<dyn Future<Output = ChangeOutcome> + Send + 'a>>;
+
+/// The trace of a call: what was decided in it and why, in plain words, as JSON. `None`: there is none, or the call is
+/// another application's.
+pub type Tracing<'a> = Pin<Box<dyn Future<Output = Option<Value>> + Send + 'a>>;
+
 /// The call side, implemented by the engine's handle.
 pub trait CallControl: Send + Sync + 'static {
     /// The calls of this moment, at most `limit`, oldest first.
@@ -51,6 +91,23 @@ pub trait CallControl: Send + Sync + 'static {
     /// Releases both legs of a call. `app_key`: only if the call is this application's; `None`: the operator's wish.
     /// Ready as soon as the call's owner has taken it; the release itself is told by the call's facts.
     fn stop_call<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Stopping<'a>;
+
+    /// Changes the limit of a call of this application. Ready when the call's owner has taken it.
+    fn change_call<'a>(
+        &'a self,
+        session_id: &'a str,
+        app_key: &'a str,
+        change: CallChange,
+    ) -> Changing<'a> {
+        let _ = (session_id, app_key, change);
+        Box::pin(async { ChangeOutcome::NoSuchCall })
+    }
+
+    /// The trace of a call, running or ended. `app_key`: only if the call is this application's.
+    fn trace<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Tracing<'a> {
+        let _ = (session_id, app_key);
+        Box::pin(async { None })
+    }
 }
 
 /// A node without calls, for tests and for tools that run the API alone.

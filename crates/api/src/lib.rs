@@ -18,7 +18,9 @@ mod control;
 pub mod customer;
 mod links;
 pub mod notify;
+mod openapi;
 mod recordings;
+mod routes;
 mod serve;
 mod state;
 mod text_time;
@@ -26,9 +28,13 @@ mod wav_file;
 
 pub use apps::{Application, Applications};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use control::{CallControl, LiveCall, NoCalls, StopOutcome, Stopping};
+pub use control::{
+    CallChange, CallControl, ChangeOutcome, Changing, LiveCall, NewLimit, NoCalls, StopOutcome,
+    Stopping, Tracing,
+};
 pub use links::UrlSigner;
 pub use notify::{Deliverer, DelivererConfig, TargetPolicy};
+pub use routes::Route;
 pub use serve::{ServeConfig, serve, tls_from_files};
 pub use state::{Api, ApiConfig, ApiState, PeerAddress};
 pub use text_time::created_text;

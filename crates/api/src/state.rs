@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::control::CallControl;
 use crate::links::{RecordingLinks, UrlSigner};
 use crate::notify::TargetPolicy;
+use crate::routes::{Route, Routes};
 use crate::{admin, customer};
 
 /// The address of the peer of the connection a request came by; put into the request's extensions by the server.
@@ -137,19 +138,39 @@ impl Api {
 
     /// All routes: customers' and operator's.
     pub fn router(&self) -> Router {
-        customer::router(self.clone())
-            .merge(admin::router(self.clone()))
-            .fallback(customer::not_found)
+        let routes = customer::routes().merge(admin::routes(self));
+        self.finished(routes)
     }
 
     /// The customers' routes alone, for an address of their own.
     pub fn customer_router(&self) -> Router {
-        customer::router(self.clone()).fallback(customer::not_found)
+        self.finished(customer::routes())
     }
 
     /// The operator's routes alone, for an address of their own.
     pub fn operator_router(&self) -> Router {
-        admin::router(self.clone()).fallback(customer::not_found)
+        self.finished(admin::routes(self))
+    }
+
+    fn finished(&self, routes: Routes<Api>) -> Router {
+        routes
+            .into_router()
+            .fallback(customer::not_found)
+            .with_state(self.clone())
+    }
+
+    /// The customers' addresses.
+    #[must_use]
+    pub fn customer_routes() -> Vec<Route> {
+        customer::routes().list().to_vec()
+    }
+
+    /// The operator's addresses.
+    #[must_use]
+    pub fn operator_routes(&self) -> Vec<Route> {
+        let listed = admin::routes(self);
+        let named = listed.list().iter().filter(|r| !r.methods.is_empty());
+        named.copied().collect()
     }
 
     /// The applications, kept current; the [`crate::Deliverer`] needs them.

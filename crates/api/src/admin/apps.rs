@@ -230,6 +230,7 @@ fn merge(target: &mut Value, patch: Value) {
 async fn check_settings(api: &Api, settings: &AppSettings) -> Result<()> {
     for (name, url) in [
         ("call_status_url", &settings.call_status_url),
+        ("callin_url", &settings.callin_url),
         ("cdr_url", &settings.cdr_url),
         ("number_status_url", &settings.number_status_url),
     ] {

@@ -58,6 +58,17 @@ pub(super) async fn stop(
     }
 }
 
+/// `GET /admin/v1/calls/{session}/trace`: what was decided in the call and why.
+pub(super) async fn trace(
+    State(api): State<Api>,
+    Named(session): Named<String>,
+) -> Result<Response> {
+    match api.control().trace(&session, None).await {
+        Some(trace) => answer(StatusCode::OK, &trace),
+        None => Err(Problem::not_found("the trace")),
+    }
+}
+
 /// `GET /admin/v1/records?app=&from_ms=&until_ms=&x=&party=&state_code=&page=&page_size=&reveal=`, the latest first, in
 /// the form in which customers get them, and with `recordFailure` where a wanted recording could not be kept. Numbers
 /// are masked unless `reveal=true`, which is noted in the audit log.

@@ -2,12 +2,12 @@
 //!
 //! | path | methods |
 //! | --- | --- |
-//! | `/admin/v1/health`, `/admin/v1/ready` | GET, without a token |
+//! | `/admin/v1/health`, `/admin/v1/ready`, `/admin/v1/openapi.json` | GET, without a token |
 //! | `/admin/v1/applications`, `/admin/v1/applications/{key}` | GET POST; GET PATCH DELETE ([`apps`]) |
 //! | `/admin/v1/applications/{key}/prompts`, `.../{name}`, `.../{name}/review` | GET POST; GET PUT DELETE; POST ([`prompts`]) |
 //! | `/admin/v1/numbers`, `/admin/v1/numbers/{number}`, `/admin/v1/number-areas` | GET POST; GET PATCH DELETE; POST ([`numbers`]) |
 //! | `/admin/v1/trunks`, `/admin/v1/trunks/{id}` | GET; GET PUT DELETE ([`trunks`]) |
-//! | `/admin/v1/calls`, `/admin/v1/calls/{session}` | GET; DELETE ([`calls`]) |
+//! | `/admin/v1/calls`, `/admin/v1/calls/{session}`, `.../trace` | GET; DELETE; GET ([`calls`]) |
 //! | `/admin/v1/records` | GET ([`calls`]) |
 //! | `/admin/v1/recordings`, `/admin/v1/recordings/{app}/{object}` | GET ([`recordings`]) |
 //! | `/admin/v1/bans`, `/admin/v1/bans/{address}` | GET; DELETE ([`bans`]) |
@@ -24,11 +24,10 @@ mod prompts;
 mod recordings;
 mod trunks;
 
-use axum::Router;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -39,62 +38,97 @@ use subtle::ConstantTimeEq as _;
 
 use crate::answer::json_text;
 use crate::customer;
+use crate::openapi;
+use crate::routes::Routes;
 use crate::state::Api;
 use error::{Problem, Result};
 
-pub(crate) fn router(api: Api) -> Router {
-    let guarded = Router::new()
-        .route("/applications", get(apps::list).post(apps::create))
-        .route(
-            "/applications/{key}",
+/// The operator's routes, with their full paths.
+pub(crate) fn routes(api: &Api) -> Routes<Api> {
+    let open = Routes::new()
+        .at("/admin/v1/health", "GET", get(health::health))
+        .at("/admin/v1/ready", "GET", get(health::ready))
+        .at("/admin/v1/openapi.json", "GET", get(openapi::operator));
+    guarded()
+        .map(|router| {
+            router
+                .method_not_allowed_fallback(wrong_method)
+                .layer(from_fn_with_state(api.clone(), guard))
+        })
+        .merge(open.map(|router| router.method_not_allowed_fallback(wrong_method)))
+}
+
+fn guarded() -> Routes<Api> {
+    settings()
+        .at("/admin/v1/calls", "GET", get(calls::live))
+        .at("/admin/v1/calls/{session}", "DELETE", delete(calls::stop))
+        .at("/admin/v1/calls/{session}/trace", "GET", get(calls::trace))
+        .at("/admin/v1/records", "GET", get(calls::records))
+        .at("/admin/v1/recordings", "GET", get(recordings::list))
+        .at(
+            "/admin/v1/recordings/{key}/{object}",
+            "GET",
+            get(recordings::audio),
+        )
+        .at("/admin/v1/bans", "GET", get(bans::list))
+        .at("/admin/v1/bans/{address}", "DELETE", delete(bans::lift))
+        .at(
+            "/admin/v1/outbox/undelivered",
+            "GET",
+            get(outbox::undelivered),
+        )
+        .at("/admin/v1/outbox/replay", "POST", post(outbox::replay))
+        .at("/admin/v1/{*rest}", "", any(nothing_here))
+}
+
+fn settings() -> Routes<Api> {
+    Routes::new()
+        .at(
+            "/admin/v1/applications",
+            "GET, POST",
+            get(apps::list).post(apps::create),
+        )
+        .at(
+            "/admin/v1/applications/{key}",
+            "GET, PATCH, DELETE",
             get(apps::show).patch(apps::change).delete(apps::remove),
         )
-        .route(
-            "/applications/{key}/prompts",
+        .at(
+            "/admin/v1/applications/{key}/prompts",
+            "GET, POST",
             get(prompts::list).post(prompts::upload_form),
         )
-        .route(
-            "/applications/{key}/prompts/{name}",
+        .at(
+            "/admin/v1/applications/{key}/prompts/{name}",
+            "GET, PUT, DELETE",
             get(prompts::audio)
                 .put(prompts::upload)
                 .delete(prompts::remove),
         )
-        .route(
-            "/applications/{key}/prompts/{name}/review",
+        .at(
+            "/admin/v1/applications/{key}/prompts/{name}/review",
+            "POST",
             post(prompts::review),
         )
-        .route("/numbers", get(numbers::list).post(numbers::import))
-        .route(
-            "/numbers/{number}",
+        .at(
+            "/admin/v1/numbers",
+            "GET, POST",
+            get(numbers::list).post(numbers::import),
+        )
+        .at(
+            "/admin/v1/numbers/{number}",
+            "GET, PATCH, DELETE",
             get(numbers::show)
                 .patch(numbers::change)
                 .delete(numbers::remove),
         )
-        .route("/number-areas", post(numbers::areas))
-        .route("/trunks", get(trunks::list))
-        .route(
-            "/trunks/{id}",
+        .at("/admin/v1/number-areas", "POST", post(numbers::areas))
+        .at("/admin/v1/trunks", "GET", get(trunks::list))
+        .at(
+            "/admin/v1/trunks/{id}",
+            "GET, PUT, DELETE",
             get(trunks::show).put(trunks::put).delete(trunks::remove),
         )
-        .route("/calls", get(calls::live))
-        .route("/calls/{session}", delete(calls::stop))
-        .route("/records", get(calls::records))
-        .route("/recordings", get(recordings::list))
-        .route("/recordings/{key}/{object}", get(recordings::audio))
-        .route("/bans", get(bans::list))
-        .route("/bans/{address}", delete(bans::lift))
-        .route("/outbox/undelivered", get(outbox::undelivered))
-        .route("/outbox/replay", post(outbox::replay))
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(api.clone(), guard));
-    let open = Router::new()
-        .route("/health", get(health::health))
-        .route("/ready", get(health::ready))
-        .method_not_allowed_fallback(wrong_method);
-    Router::new()
-        .nest("/admin/v1", guarded.merge(open))
-        .with_state(api)
 }
 
 /// Lets a request through if it carries the operator's token.

@@ -3,24 +3,37 @@
 //! | path | methods | module |
 //! | --- | --- | --- |
 //! | `/rest/caas/relationnumber/partners/v1.0` | POST PUT DELETE GET | `axb` |
+//! | `/rest/provision/caas/privatenumber/v1.0` | POST PUT DELETE GET | `ax` |
+//! | `/rest/caas/privatenumber/calleenumber/v1.0` | PUT | `ax` |
+//! | `/rest/caas/extendnumber/v1.0`, `/v2.0` | POST PUT DELETE GET; GET | `axe` |
+//! | `/rest/caas/virtualnumber/v1.0` | GET | `axe` |
+//! | `/rest/omp/xyrelationnumber/v1.0` | POST DELETE GET | `axyb` |
 //! | `/rest/provision/voice/record/v1.0` | GET | `recording` |
 //! | `/rest/httpsessions/callStop/v2.0` | POST | `call_stop` |
+//! | `/v1/calls`, `/v1/calls/{sessionId}`, `.../trace`, `/v1/bindings/{subscriptionId}` | GET; PATCH; GET; PATCH | `ours` |
+//! | `/v1/records`, `/v1/events`, `/v1/replay` | GET; GET; POST | `history` |
 //!
-//! A further mode is a further module with one function from (`Call`) to an answer, and a row in `router`.
+//! X mode has no binding call: `crate::notify::Asker` asks the customer at each call. A further mode is a further
+//! module with one function from (`Call`) to an answer, and a row in `routes`.
 
+mod ax;
 pub(crate) mod axb;
+mod axe;
+mod axyb;
 mod call_stop;
+pub(crate) mod fields;
+mod history;
+mod ours;
 pub(crate) mod params;
 mod recording;
 
 use std::future::Future;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts as _, RawPathParams, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
@@ -29,12 +42,26 @@ use http_body_util::{BodyExt as _, Limited};
 use crate::address::client_address;
 use crate::answer::Refusal;
 use crate::auth::Authorised;
+use crate::openapi;
+use crate::routes::Routes;
 use crate::state::{Api, PeerAddress};
 use axbridge_store::{BindError, Mode, StoreError};
 use params::Params;
 
 /// The path of the AXB operations.
 pub const AXB_PATH: &str = "/rest/caas/relationnumber/partners/v1.0";
+/// The path of the AX operations.
+pub const AX_PATH: &str = "/rest/provision/caas/privatenumber/v1.0";
+/// The path that sets the temporary callee of an AX binding.
+pub const AX_CALLEE_PATH: &str = "/rest/caas/privatenumber/calleenumber/v1.0";
+/// The path of the AXE operations.
+pub const AXE_PATH: &str = "/rest/caas/extendnumber/v1.0";
+/// The path of the second version of the AXE query.
+pub const AXE_QUERY_PATH: &str = "/rest/caas/extendnumber/v2.0";
+/// The path that counts AXE bindings.
+pub const AXE_COUNT_PATH: &str = "/rest/caas/virtualnumber/v1.0";
+/// The path of the AXYB operations.
+pub const AXYB_PATH: &str = "/rest/omp/xyrelationnumber/v1.0";
 /// The path that recordings are asked for by.
 pub const RECORD_PATH: &str = "/rest/provision/voice/record/v1.0";
 /// The path that ends a call.
@@ -50,22 +77,56 @@ pub(crate) struct Call {
     pub(crate) params: Params,
 }
 
-pub(crate) fn router(api: Api) -> Router {
-    Router::new()
-        .route(
-            AXB_PATH,
-            any(|s, r| handle(s, r, "axb", axb::METHODS, axb::answer)),
-        )
-        .route(
-            RECORD_PATH,
-            any(|s, r| handle(s, r, "record", "GET", recording::answer)),
-        )
-        .route(
-            CALL_STOP_PATH,
-            any(|s, r| handle(s, r, "callStop", "POST", call_stop::answer)),
-        )
-        .route(recording::DOWNLOAD_PATH, any(recording::download))
-        .with_state(api)
+pub(crate) fn routes() -> Routes<Api> {
+    /// One address: path, methods, name in metrics, answer.
+    macro_rules! at {
+        ($routes:expr, $path:expr, $methods:expr, $name:literal, $answer:path) => {
+            $routes.at(
+                $path,
+                $methods,
+                any(|s, r| handle(s, r, $name, $methods, $answer)),
+            )
+        };
+    }
+    let r = Routes::new();
+    let r = at!(r, AXB_PATH, axb::METHODS, "axb", axb::answer);
+    let r = at!(r, AX_PATH, ax::METHODS, "ax", ax::answer);
+    let r = at!(r, AX_CALLEE_PATH, "PUT", "axCallee", ax::temporary_callee);
+    let r = at!(r, AXE_PATH, axe::METHODS, "axe", axe::answer);
+    let r = at!(r, AXE_QUERY_PATH, "GET", "axeQuery", axe::query_v2);
+    let r = at!(r, AXE_COUNT_PATH, "GET", "axeCount", axe::count);
+    let r = at!(r, AXYB_PATH, axyb::METHODS, "axyb", axyb::answer);
+    let r = at!(r, RECORD_PATH, "GET", "record", recording::answer);
+    let r = at!(r, CALL_STOP_PATH, "POST", "callStop", call_stop::answer);
+    let r = at!(r, "/v1/calls", "GET", "calls", ours::calls);
+    let r = at!(
+        r,
+        "/v1/calls/{sessionId}",
+        "PATCH",
+        "callChange",
+        ours::change_call
+    );
+    let r = at!(
+        r,
+        "/v1/calls/{sessionId}/trace",
+        "GET",
+        "callTrace",
+        ours::trace
+    );
+    let r = at!(
+        r,
+        "/v1/bindings/{subscriptionId}",
+        "PATCH",
+        "bindingChange",
+        ours::change_binding
+    );
+    let r = at!(r, "/v1/records", "GET", "records", history::records);
+    r.at(
+        recording::DOWNLOAD_PATH,
+        "GET, HEAD",
+        any(recording::download),
+    )
+    .at("/v1/openapi.json", "GET", get(openapi::customer))
 }
 
 /// The answer to a path that nobody knows.
@@ -101,7 +162,7 @@ where
 
 /// Method, size, authentication, content type, parameters: in this order, so that a stranger's body is never read.
 async fn admit(api: &Api, request: Request, methods: &'static str) -> Result<Call, Refusal> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if !methods.split(", ").any(|m| m == parts.method.as_str()) {
         return Err(Refusal::method(methods));
     }
@@ -118,7 +179,13 @@ async fn admit(api: &Api, request: Request, methods: &'static str) -> Result<Cal
     if !body.is_empty() {
         json_content(&parts.headers)?;
     }
-    let params = Params::read(parts.uri.query(), &body)?;
+    let mut params = Params::read(parts.uri.query(), &body)?;
+    let in_path = RawPathParams::from_request_parts(&mut parts, &())
+        .await
+        .map_err(|_| Refusal::invalid("").detail("The path is not UTF-8 in percent-coding."))?;
+    for (name, value) in &in_path {
+        params.set(name, value);
+    }
     Ok(Call {
         who,
         method: parts.method,
@@ -192,12 +259,12 @@ fn of_mode(call: &Call, mode: Mode) -> Result<(), Refusal> {
     if call.who.app().record.mode == mode {
         return Ok(());
     }
-    Err(Refusal::new(
-        StatusCode::FORBIDDEN,
-        "1010040",
-        "The app_key is not allowed to invoke the API.",
-    )
-    .detail("This application is of another mode; each mode has its own addresses."))
+    Err(other_mode())
+}
+
+fn other_mode() -> Refusal {
+    forbidden("1010040", "The app_key is not allowed to invoke the API.")
+        .detail("This application is of another mode; each mode has its own addresses.")
 }
 
 /// What a failing store means to the customer. The cause is for the log.
@@ -216,42 +283,57 @@ fn store_failed(error: &StoreError) -> Refusal {
     Refusal::internal()
 }
 
-/// The codes of the binding operations. `foreign_number`: what an X of nobody or of another application is called here.
-fn bind_failed(error: BindError, foreign_number: fn() -> Refusal) -> Refusal {
-    let forbidden = |code, desc: &'static str| Refusal::new(StatusCode::FORBIDDEN, code, desc);
-    match error {
-        BindError::NumberNotOfApp => foreign_number(),
-        BindError::NotFound => Refusal::no_record().detail("No binding or number of this application fits."),
-        BindError::NoNumber => forbidden("1012008", "Insufficient number of resources").detail(
-            "No number of this application is free for these parties in this area; bind another number to the \
-             application, give relationNum, or set areaMatchMode to 1.",
-        ),
-        BindError::Full => forbidden("1012008", "Insufficient number of resources")
-            .detail("This number holds as many bindings as it may."),
-        BindError::Bound => forbidden("1012010", "The relation number has been bound.")
-            .detail("A party can be bound only once on a number; unbind it or use another number."),
-        BindError::RecordingOff => Refusal::no_recording(),
-        BindError::NumberUnusable(_) => forbidden("1012102", "The number status is abnormal.")
-            .detail("The operator has this number suspended, unavailable or frozen."),
-        BindError::SameParty => Refusal::invalid("")
-            .detail("callerNum, calleeNum and the private number must be three different numbers."),
-        BindError::TooManyNumbers => forbidden(
-            "1011003",
-            "Exceeded the upper limit of resources that can be applied for.",
-        )
-        .detail("This A has as many private numbers as it may; unbind one."),
-        BindError::NoExtension => forbidden("1020167", "No idle extend Number.")
-            .detail("The extension is taken, or the number has no free one."),
-        BindError::ExtensionLength(digits) => Refusal::parameter(
-            "extendNum",
-            &format!("must have {digits} digits in this application"),
-        ),
-        BindError::CallBackOutlives => Refusal::parameter(
-            "bindExpiredTime",
-            "must not end before callbackExpiredTime",
-        ),
-        BindError::WrongMode => forbidden("1010040", "The app_key is not allowed to invoke the API."),
-        BindError::NoApp => forbidden("1010003", "Invalid app_key."),
-        BindError::Store(error) => store_failed(&error),
+/// What a mode calls the failures that the others call otherwise.
+#[derive(Clone, Copy)]
+struct Codes {
+    /// The private number is nobody's or another application's.
+    foreign_number: fn() -> Refusal,
+    /// There is no such binding.
+    not_found: fn() -> Refusal,
+    /// No private number fits.
+    no_number: fn() -> Refusal,
+    /// The number, or the party, has as many bindings as it may.
+    full: fn() -> Refusal,
+    /// It is bound already.
+    bound: fn() -> Refusal,
+    /// Numbers that must differ are the same.
+    same_party: fn() -> Refusal,
+}
+
+impl Codes {
+    fn refusal(&self, error: BindError) -> Refusal {
+        match error {
+            BindError::NumberNotOfApp => (self.foreign_number)(),
+            BindError::NotFound => (self.not_found)(),
+            BindError::NoNumber => (self.no_number)(),
+            BindError::Full => (self.full)(),
+            BindError::Bound => (self.bound)(),
+            BindError::SameParty => (self.same_party)(),
+            BindError::RecordingOff => Refusal::no_recording(),
+            BindError::NumberUnusable(_) => forbidden("1012102", "The number status is abnormal.")
+                .detail("The operator has this number suspended, unavailable or frozen."),
+            BindError::TooManyNumbers => forbidden(
+                "1011003",
+                "Exceeded the upper limit of resources that can be applied for.",
+            )
+            .detail("origNum has as many private numbers as it may; unbind one."),
+            BindError::NoExtension => forbidden("1020167", "No idle extend Number.")
+                .detail("The extension is in use, or none is left on this number."),
+            BindError::ExtensionLength(digits) => Refusal::parameter(
+                "extendNum",
+                &format!("must have {digits} digits in this application"),
+            ),
+            BindError::CallBackOutlives => Refusal::parameter(
+                "callbackExpiredTime",
+                "must not be longer than bindExpiredTime",
+            ),
+            BindError::WrongMode => other_mode(),
+            BindError::NoApp => forbidden("1010003", "Invalid app_key."),
+            BindError::Store(error) => store_failed(&error),
+        }
     }
+}
+
+fn forbidden(code: &'static str, desc: &'static str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, code, desc)
 }

@@ -69,6 +69,52 @@ impl Params {
         }
     }
 
+    /// Sets a parameter that the path holds: it wins over query and body.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.0
+            .insert(name.to_owned(), Value::String(value.to_owned()));
+    }
+
+    /// The parameters in a JSON object, or in an array of one.
+    pub(crate) fn one(value: Value) -> Option<Params> {
+        match value {
+            Value::Object(map) => Some(Params(map)),
+            Value::Array(items) => match <[Value; 1]>::try_from(items) {
+                Ok([Value::Object(map)]) => Some(Params(map)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A parameter that is an object or an array of one; `None` when it is absent, null or empty.
+    pub(crate) fn one_object(&self, name: &str) -> Result<Option<Params>, Refusal> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(items)) if items.is_empty() => Ok(None),
+            Some(Value::String(s)) if s.is_empty() => Ok(None),
+            Some(value) => match Params::one(value.clone()) {
+                Some(p) => Ok(Some(p)),
+                None => Err(Refusal::parameter(name, "must be an object")),
+            },
+        }
+    }
+
+    /// A "String enum" of `0` and `1`, which is also sent as a number or a boolean.
+    pub(crate) fn zero_one(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        self.flag(name)
+            .map_err(|_| Refusal::parameter(name, "must be \"0\" or \"1\""))
+    }
+
+    /// Whether a parameter is not there, null or empty.
+    pub(crate) fn absent(&self, name: &str) -> bool {
+        match self.0.get(name) {
+            None | Some(Value::Null) => true,
+            Some(Value::String(s)) => s.is_empty(),
+            Some(_) => false,
+        }
+    }
+
     /// Text of `min..=max` characters; a number is taken as its digits. Empty counts as [`Change::Clear`].
     pub(crate) fn text(
         &self,

@@ -12,14 +12,15 @@ use std::time::{Duration, Instant};
 
 use axbridge_binding::AppId;
 use axbridge_call::Fact;
-use axbridge_store::{Due, NotificationScheme, OutboxKind, RecordingFormat, Store};
+use axbridge_store::{Due, OutboxKind, RecordingFormat, Store};
 use tokio::task::JoinSet;
 
-use super::render::{Origin, event_body, number_status_body, records_body};
-use super::sender::{SendError, Sender, Signer};
+use super::ask::signer;
+use super::num_status::number_status_body;
+use super::render::{Origin, event_body, records_body};
+use super::sender::{SendError, Sender};
 use super::target::TargetPolicy;
 use crate::apps::{Application, Applications};
-use crate::auth::Scheme;
 use crate::links::{RecordingLinks, UrlSigner};
 
 /// Failures in a row after which a lane sends one at a time.
@@ -272,17 +273,9 @@ impl Shared {
         let Some(body) = self.body(due.kind, &app, &facts) else {
             return Verdict::Hopeless("a fact of an unknown kind");
         };
-        let signer = Signer {
-            key: &app.record.key,
-            secret: app.record.secret.reveal(),
-            scheme: match settings.notification_scheme {
-                NotificationScheme::Aksk => Scheme::Aksk,
-                NotificationScheme::Wsse => Scheme::Wsse,
-            },
-        };
         match self
             .sender
-            .post(url, signer, body, self.store.now_ms())
+            .post(url, signer(&app), body, self.store.now_ms())
             .await
         {
             Ok(()) => Verdict::Delivered,

@@ -1,11 +1,16 @@
 //! Notifications to customers: rendered, signed, delivered.
 
+mod ask;
 mod deliver;
+mod num_status;
 mod render;
 mod sender;
 mod target;
 
+pub use ask::{Answer, AskRules, Asker, CallIn, Close, Connect};
 pub use deliver::{Deliverer, DelivererConfig};
-pub use render::{Origin, event_body, number_status_body, records_body};
+pub use num_status::number_status_body;
+pub(crate) use render::record_json;
+pub use render::{Origin, event_body, records_body};
 pub use sender::{SendError, Sender, Signer};
 pub use target::{TargetError, TargetPolicy};

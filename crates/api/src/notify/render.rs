@@ -4,8 +4,13 @@
 
 use axbridge_call::{CallRecord, Fact, FactKind};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::ask::CallIn;
 use axbridge_call::utc::text as utc_text;
+
+/// `notifyMode` of X mode, where the customer's answer steers the call.
+const BLOCK: &str = "Block";
 
 /// What every call record of this installation says about it.
 #[derive(Debug, Clone, Default)]
@@ -24,13 +29,19 @@ struct Event<'a> {
     status_info: StatusInfo<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusInfo<'a> {
     session_id: &'a str,
     timestamp: String,
-    caller: &'a str,
-    called: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    called: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digit_info: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_code: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +98,7 @@ struct FeeInfo<'a> {
     tts_trans_duration: u8,
     mpty_id: &'a str,
     service_type: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     host_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_data: Option<&'a str>,
@@ -106,87 +118,60 @@ struct Recording<'a> {
 /// The body of a call event; `None` for a fact that is not an event.
 #[must_use]
 pub fn event_body(fact: &Fact) -> Option<Vec<u8>> {
-    let mut state_code = None;
-    let mut state_desc = None;
-    let mut call_rel_direction = None;
-    let (caller, called) = match &fact.kind {
+    let told = StatusInfo {
+        session_id: &fact.session_id,
+        timestamp: utc_text(fact.at_ms),
+        subscription_id: fact.subscription_id.as_deref(),
+        user_data: fact.user_data.as_deref(),
+        ..StatusInfo::default()
+    };
+    let status_info = match &fact.kind {
         FactKind::CallIn { caller, called, .. }
         | FactKind::CallOut { caller, called }
         | FactKind::Alerting { caller, called }
-        | FactKind::Answer { caller, called } => (caller, called),
+        | FactKind::Answer { caller, called } => StatusInfo {
+            caller: Some(caller),
+            called: Some(called),
+            ..told
+        },
         FactKind::Disconnect {
-            caller,
-            called,
-            state_code: code,
-            state_desc: desc,
-            released_by,
-        } => {
-            state_code = Some(*code);
-            state_desc = Some(desc.as_str());
-            call_rel_direction = *released_by;
-            (caller, called)
-        }
-        _ => return None,
-    };
-    let event = Event {
-        event_type: fact.kind.name(),
-        status_info: StatusInfo {
-            session_id: &fact.session_id,
-            timestamp: utc_text(fact.at_ms),
             caller,
             called,
             state_code,
             state_desc,
-            call_rel_direction,
-            subscription_id: fact.subscription_id.as_deref(),
-            user_data: fact.user_data.as_deref(),
+            released_by,
+        } => StatusInfo {
+            caller: Some(caller),
+            called: Some(called),
+            state_code: Some(*state_code),
+            state_desc: Some(state_desc),
+            call_rel_direction: *released_by,
+            ..told
         },
+        _ => return None,
+    };
+    let event = Event {
+        event_type: fact.kind.name(),
+        status_info,
     };
     serde_json::to_vec(&event).ok()
 }
 
-/// The body that carries these notices of the status of numbers, 1 to 100; facts that are no notices are left
-/// out. `None` if none is one.
-#[must_use]
-pub fn number_status_body(facts: &[Fact]) -> Option<Vec<u8>> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct NumberStatus<'a> {
-        event_type: &'static str,
-        num_info: Vec<NumInfo<'a>>,
-    }
-    #[derive(Serialize)]
-    struct NumInfo<'a> {
-        number: &'a str,
-        status: String,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cause: Option<String>,
-    }
-    let num_info: Vec<NumInfo<'_>> = facts
-        .iter()
-        .filter_map(|fact| match &fact.kind {
-            FactKind::NumberStatus {
-                number,
-                status,
-                cause,
-            } => Some(NumInfo {
-                number,
-                status: status.to_string(),
-                cause: cause.map(|cause| cause.to_string()),
-            }),
-            _ => None,
-        })
-        .collect();
-    let event_type = facts.first()?.kind.name();
-    (!num_info.is_empty())
-        .then(|| {
-            serde_json::to_vec(&NumberStatus {
-                event_type,
-                num_info,
-            })
-            .ok()
-        })
-        .flatten()
+/// The question of X mode: `callin`, in Block mode.
+pub(super) fn callin_body(call: &CallIn) -> Option<Vec<u8>> {
+    let (caller, called) = (call.caller.to_global(), call.called.to_global());
+    let event = Event {
+        event_type: "callin",
+        status_info: StatusInfo {
+            session_id: &call.session_id,
+            timestamp: utc_text(call.at_ms),
+            caller: Some(&caller),
+            called: Some(&called),
+            notify_mode: Some(BLOCK),
+            ..StatusInfo::default()
+        },
+    };
+    serde_json::to_vec(&event).ok()
 }
 
 /// The body that carries these call records, 1 to 50; facts that are not records are left out. `None` if none is one.
@@ -213,6 +198,19 @@ pub fn records_body(
         fee_lst,
     })
     .ok()
+}
+
+/// One call record as it stands in `feeLst`; `None` for a fact that is none.
+pub(crate) fn record_json(
+    fact: &Fact,
+    sp_id: &str,
+    origin: &Origin,
+    download_url: impl Fn(&str) -> String,
+) -> Option<Value> {
+    let FactKind::Record(record) = &fact.kind else {
+        return None;
+    };
+    serde_json::to_value(fee_info(fact, record, sp_id, origin, &download_url)).ok()
 }
 
 fn fee_info<'a>(
@@ -272,7 +270,7 @@ fn fee_info<'a>(
 mod tests {
     use super::*;
     use axbridge_binding::AppId;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn fact(kind: FactKind) -> Fact {
         Fact {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -106,6 +107,44 @@ impl Sender {
         body: Vec<u8>,
         wall_ms: u64,
     ) -> Result<(), SendError> {
+        let request = self.signed(url, signer, body, wall_ms)?;
+        let exchange = async {
+            let answer = self.exchange(request).await?;
+            // The receiver has said 200; what follows only decides whether the connection can be used again.
+            let _ = answer.collect().await;
+            Ok(())
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(SendError::Timeout(self.timeout)),
+        }
+    }
+
+    /// Posts one body and gives the body of the answer, up to 16 KiB. The caller sets the time limit.
+    ///
+    /// # Errors
+    /// The receiver did not answer 200, or not completely.
+    pub async fn post_for_answer(
+        &self,
+        url: &str,
+        signer: Signer<'_>,
+        body: Vec<u8>,
+        wall_ms: u64,
+    ) -> Result<Bytes, SendError> {
+        let request = self.signed(url, signer, body, wall_ms)?;
+        match self.exchange(request).await?.collect().await {
+            Ok(answer) => Ok(answer.to_bytes()),
+            Err(e) => Err(SendError::Transport(cause(&*e))),
+        }
+    }
+
+    fn signed(
+        &self,
+        url: &str,
+        signer: Signer<'_>,
+        body: Vec<u8>,
+        wall_ms: u64,
+    ) -> Result<Request<Full<Bytes>>, SendError> {
         let uri = self.policy.parse(url)?;
         let mut request = Request::post(uri)
             .body(Full::new(Bytes::from(body)))
@@ -117,27 +156,22 @@ impl Sender {
             signature(signer, wall_ms).ok_or(SendError::Credentials)?;
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(signer.scheme.header_name(), credentials);
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(SendError::Timeout(self.timeout)),
-        }
+        Ok(request)
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(), SendError> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Limited<Incoming>, SendError> {
         let response = self
             .client
             .request(request)
             .await
             .map_err(|e| SendError::Transport(cause(&e)))?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(SendError::Status(status));
+        match response.status() {
+            StatusCode::OK => Ok(Limited::new(response.into_body(), ANSWER_BYTES_MAX)),
+            status => Err(SendError::Status(status)),
         }
-        // The receiver has said 200; what follows only decides whether the connection can be used again.
-        let _ = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-            .collect()
-            .await;
-        Ok(())
     }
 }
 

@@ -51,7 +51,7 @@ pub fn wsse_hash(secret: &str, nonce: &str, created: &str) -> Vec<u8> {
 }
 
 /// What a client signs with.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Client {
     pub key: String,
     pub secret: String,

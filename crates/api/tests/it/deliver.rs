@@ -1,108 +1,22 @@
 //! Notifications against receivers on loopback: signed, in order, merged, retried; the dead and the slow delay nobody.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axbridge_api::notify::Origin;
 use axbridge_api::{Deliverer, DelivererConfig, TargetPolicy, UrlSigner};
 use axbridge_binding::AppId;
 use axbridge_call::{CallRecord, Fact, FactKind};
-use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode};
-use http_body_util::BodyExt as _;
+use http::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::client::{aksk_digest, base64, wsse_hash};
 use crate::harness::{Harness, T0_CREATED, T0_MS};
-
-/// One POST as the receiver saw it.
-struct Post {
-    path: String,
-    headers: HeaderMap,
-    body: Value,
-}
-
-#[derive(Clone)]
-struct SinkState {
-    posts: mpsc::UnboundedSender<Post>,
-    status: Arc<AtomicU16>,
-    delay: Duration,
-}
-
-struct Sink {
-    address: SocketAddr,
-    posts: mpsc::UnboundedReceiver<Post>,
-    status: Arc<AtomicU16>,
-}
-
-impl Sink {
-    async fn start(status: u16, delay: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (send, posts) = mpsc::unbounded_channel();
-        let status = Arc::new(AtomicU16::new(status));
-        let state = SinkState {
-            posts: send,
-            status: Arc::clone(&status),
-            delay,
-        };
-        let router = axum::Router::new().fallback(receive).with_state(state);
-        let config = axbridge_api::ServeConfig::default();
-        tokio::spawn(axbridge_api::serve(
-            listener,
-            router,
-            config,
-            std::future::pending(),
-        ));
-        Self {
-            address,
-            posts,
-            status,
-        }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    async fn next(&mut self) -> Post {
-        tokio::time::timeout(Duration::from_secs(10), self.posts.recv())
-            .await
-            .expect("no notification")
-            .unwrap()
-    }
-
-    async fn silent_for(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.posts.recv()).await.is_err()
-    }
-}
-
-async fn receive(State(sink): State<SinkState>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let body = serde_json::from_slice(&body).unwrap();
-    tokio::time::sleep(sink.delay).await;
-    let status = StatusCode::from_u16(sink.status.load(Ordering::SeqCst)).unwrap();
-    let _ = sink.posts.send(Post {
-        path: parts.uri.path().to_owned(),
-        headers: parts.headers,
-        body,
-    });
-    let mut response = status.into_response();
-    if status.is_redirection() {
-        response
-            .headers_mut()
-            .insert("location", "/elsewhere".parse().unwrap());
-    }
-    response
-}
+use crate::sink::Sink;
 
 fn deliverer(h: &Harness, adjust: impl FnOnce(&mut DelivererConfig)) -> JoinHandle<()> {
     let mut config = DelivererConfig {

@@ -44,11 +44,17 @@ impl Drop for Folder {
 }
 
 /// An answer, read.
-#[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy(&self.bytes);
+        write!(f, "{} {:?} {text:.600}", self.status, self.headers)
+    }
 }
 
 impl Answer {
@@ -170,14 +176,20 @@ impl Harness {
         request
             .extensions_mut()
             .insert(PeerAddress(peer.parse().unwrap()));
+        let (method, path) = (
+            request.method().to_string(),
+            request.uri().path().to_owned(),
+        );
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
-        Answer {
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
             bytes,
-        }
+        };
+        crate::openapi::hold(&self.router, &method, &path, &answer).await;
+        answer
     }
 
     pub async fn send(&self, request: Request<impl Into<Body>>) -> Answer {
@@ -215,7 +227,12 @@ impl Harness {
 
     /// Uploads a prompt of half a second.
     pub async fn prompt(&self, name: &str) {
-        let request = Request::put(format!("/admin/v1/applications/demo/prompts/{name}"))
+        self.prompt_of("demo", name).await;
+    }
+
+    /// The same for another application.
+    pub async fn prompt_of(&self, key: &str, name: &str) {
+        let request = Request::put(format!("/admin/v1/applications/{key}/prompts/{name}"))
             .header("authorization", format!("Bearer {TOKEN}"))
             .header("content-type", "audio/wav")
             .body(wav(&vec![0; 4000]))

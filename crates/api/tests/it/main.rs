@@ -3,12 +3,20 @@
 // A failed unwrap is a failed test; tables are plain tuples.
 #![allow(clippy::unwrap_used, clippy::type_complexity)]
 
+mod ask;
 mod auth;
+mod ax;
 mod axb;
+mod axe;
+mod axyb;
 mod client;
 mod deliver;
 mod harness;
+mod kinds;
 mod malformed;
+mod openapi;
 mod operator;
+mod ours;
 mod recording;
 mod server;
+mod sink;

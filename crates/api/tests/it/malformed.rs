@@ -5,10 +5,24 @@ use http::{Method, Request};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use serde_json::json;
+
+use crate::client::Client;
 use crate::harness::{Answer, Harness, TOKEN};
 
 const PATHS: &[&str] = &[
     "/rest/caas/relationnumber/partners/v1.0",
+    "/rest/provision/caas/privatenumber/v1.0",
+    "/rest/caas/privatenumber/calleenumber/v1.0",
+    "/rest/caas/extendnumber/v1.0",
+    "/rest/caas/extendnumber/v2.0",
+    "/rest/caas/virtualnumber/v1.0",
+    "/rest/omp/xyrelationnumber/v1.0",
+    "/v1/calls",
+    "/v1/calls/1200_7%40node",
+    "/v1/calls/%20/trace",
+    "/v1/bindings/01900000-0000-7000-8000-000000000000",
+    "/v1/records",
     "/rest/provision/voice/record/v1.0",
     "/rest/httpsessions/callStop/v2.0",
     "/v1/recordings/demo/a.wav",
@@ -34,6 +48,36 @@ const NAMES: &[&str] = &[
     "subscriptionId",
     "pageIndex",
     "pageSize",
+    "origNum",
+    "privateNum",
+    "privateNumType",
+    "calleeNumDisplay",
+    "turnFlag",
+    "virtualNum",
+    "bindNum",
+    "extendNum",
+    "displayNumMode",
+    "callbackTone",
+    "callbackNum",
+    "timeUnit",
+    "bindExpiredTime",
+    "callbackExpiredTime",
+    "cursor",
+    "limit",
+    "number",
+    "relationNumber",
+    "relationNum",
+    "yNum",
+    "bNum",
+    "ybDuration",
+    "preVoiceX",
+    "app_key",
+    "extendBy",
+    "warnBefore",
+    "startTime",
+    "endTime",
+    "stateCode",
+    "party",
     "fileName",
     "recordDomain",
     "sessionid",
@@ -52,6 +96,10 @@ fn value() -> impl Strategy<Value = String> {
         Just("18446744073709551616".to_owned()),
         Just("\"+8613900000001\"".to_owned()),
         Just("\"+8617000000009\"".to_owned()),
+        Just("\"+8617000000101\"".to_owned()),
+        Just("\"0042\"".to_owned()),
+        Just("0".to_owned()),
+        Just("60".to_owned()),
         Just("{\"callerHintTone\":{}}".to_owned()),
         any::<i64>().prop_map(|n| n.to_string()),
         any::<String>().prop_map(|s| serde_json::to_string(&s).unwrap()),
@@ -113,21 +161,26 @@ fn run(cases: u32, f: impl Fn(&mut TestRunner)) {
     f(&mut runner);
 }
 
+/// Each is signed by an application of one of the five modes.
+const SIGNED: u32 = 10_000;
+
 #[test]
 fn signed_requests_of_any_shape_are_answered() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let h = runtime.block_on(Harness::new());
-    // The rate limit is tested elsewhere; here every request is to get past it.
-    let free = serde_json::json!({"settings": {"rate_per_s": 1_000_000, "rate_burst": 1_000_000}});
-    runtime.block_on(h.operator(Method::PATCH, "/applications/demo", &free));
-    run(600, |runner| {
+    let (h, clients) = runtime.block_on(every_mode());
+    run(SIGNED, |runner| {
         runner
             .run(
-                &(method(), prop::sample::select(PATHS), query(), body()),
-                |(method, path, query, body)| {
+                &(
+                    method(),
+                    prop::sample::select(PATHS),
+                    query(),
+                    body(),
+                    prop::sample::select(clients.clone()),
+                ),
+                |(method, path, query, body, client)| {
                     let head = method == Method::HEAD;
-                    let (parts, _) = h
-                        .client
+                    let (parts, _) = client
                         .request(method, &format!("{path}?{query}"), "")
                         .into_parts();
                     let answer =
@@ -138,6 +191,31 @@ fn signed_requests_of_any_shape_are_answered() {
             )
             .unwrap();
     });
+}
+
+/// A harness with an application of each mode, each with two numbers, and no rate limit: that is tested elsewhere.
+async fn every_mode() -> (Harness, Vec<Client>) {
+    let h = Harness::new().await;
+    let free = json!({"rate_per_s": 1_000_000, "rate_burst": 1_000_000, "recording": true});
+    let mut clients = Vec::new();
+    for (n, mode) in ["axb", "ax", "axe", "axyb", "x"].into_iter().enumerate() {
+        let app = json!({"key": mode, "secret": h.client.secret, "mode": mode, "settings": free});
+        assert_eq!(
+            h.operator(Method::POST, "/applications", &app).await.status,
+            201
+        );
+        let number =
+            |k: usize| json!({"number": format!("+86170000001{n}{k}"), "area": "0755", "trunk": 1});
+        let numbers = json!({"app": mode, "numbers": [number(1), number(2)]});
+        assert_eq!(
+            h.operator(Method::POST, "/numbers", &numbers).await.status,
+            201
+        );
+        let mut client = h.client.clone();
+        client.key = mode.into();
+        clients.push(client);
+    }
+    (h, clients)
 }
 
 #[test]
