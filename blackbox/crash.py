@@ -4,6 +4,7 @@ import http.client
 import itertools
 import os
 import random
+import resource
 import signal
 import subprocess
 import threading
@@ -532,10 +533,51 @@ def full_disk_for_recordings(bed):
         disk.close()
 
 
+def disk_that_refuses_every_write(bed):
+    """A bind is refused and stays refused; new calls are refused, the others end as they should; with room again
+    everything works without a restart, and everything is told."""
+    platform, crowds = bed.platform, Crowds(bed)
+    limit = lambda most: resource.prlimit(platform.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+    try:
+        pairs = [(number("1", n), number("2", n)) for n in range(3)]
+        crowds.bind(pairs, recordFlag="true")
+        going = crowds.call([(pairs[0][0], X, 400), (pairs[1][0], X, 3600)], rate=50)
+        wait_until(lambda: sum(s.talking is not None for s in going.stories().values()) == 2, 10, "both calls answered")
+        limit(0)
+        refused = [platform.customer("POST", platform.AXB, {"callerNum": number("7", n), "relationNum": X, "calleeNum": number("8", n)}) for n in range(3)]
+        assert all((s, c["resultcode"]) == (500, "1010001") for s, c, _ in refused), refused
+        wait_until(lambda: any(s.released for s in going.stories().values()), 10, "the end of a call")
+        late = bed.caller("a_refused", a=pairs[2][0])
+        assert late.wait(10) == 0 and scenarios.statuses(late)[-1] == 503, late.explain()
+        assert going.wait(20) == 0, going.explain()
+        assert not bed.sink.records(), "told what is not on the disk"
+        limit(resource.RLIM_INFINITY)
+        wait_until(lambda: len(told(bed)[1]) == 2, 10, "the records of the calls that went on")
+        again = crowds.call([(pairs[2][0], X, 100)])
+        assert again.wait(10) == 0, again.explain()
+        crowds.bind([(number("7", 0), number("9", 0))])
+        wait_until(lambda: len(told(bed)[1]) == 3, 10, "the record of a call after it")
+        platform.kill()
+        platform.start()
+        time.sleep(0.3)
+        sessions, records = told(bed)
+        check_order(sessions, records, repeats_max=0)
+        assert all(r["ulFailReason"] == 0 and r["recordFlag"] == 0 for r in records.values()), records
+        bound = platform.customer("GET", platform.AXB, query={"relationNum": X, "pageSize": 100})[1]["relationNumList"]
+        assert {i["callerNum"] for i in bound} == {a for a, _ in pairs} | {number("7", 0)}, bound
+        shown = platform.demand("GET", "/admin/v1/records")["items"]
+        why = [r["recordFailure"] for r in shown if "recordFailure" in r]
+        assert len(why) == 1, f"one recording had been begun: {why}"
+        print(f"      3 binds answered 500, a call 503; 2 calls ended and were told later; a recording: {why[0]!r}", flush=True)
+    finally:
+        crowds.close()
+
+
 ALL = [
     killed_while_32_customers_bind,
     killed_during_recorded_calls,
     dead_receiver_and_killed_platform,
     stopped_with_calls_and_a_slow_receiver,
     full_disk_for_recordings,
+    disk_that_refuses_every_write,
 ]

@@ -119,6 +119,7 @@ class Platform:
             stderr=subprocess.STDOUT,
             cwd=self.folder,
             env={**os.environ, **self.environment},
+            restore_signals=False,  # a limit of file sizes gives an error instead of a signal, see crash.py
         )
 
     def start(self):

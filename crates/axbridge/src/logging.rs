@@ -19,6 +19,9 @@ pub fn start(log: &LogSection) -> Result<()> {
         .with_env_filter(filter)
         // Colours are for eyes: in a file or a journal they are noise.
         .with_ansi(std::io::stderr().is_terminal())
+        // They would be written to the same place, and a thread that cannot write there panics: a full disk under the
+        // log must not end calls.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => builder.try_init(),

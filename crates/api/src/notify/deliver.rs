@@ -25,6 +25,9 @@ use crate::links::{RecordingLinks, UrlSigner};
 
 /// Failures in a row after which a lane sends one at a time.
 const FAILURES_TO_SHRINK: u32 = 3;
+/// Until the outcome of a post that could not be noted is noted again; doubled each time.
+const REPORT_AGAIN: Duration = Duration::from_millis(100);
+const REPORT_AGAIN_MAX: Duration = Duration::from_secs(2);
 /// At least this long between two looks into the outbox.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(5);
 
@@ -230,27 +233,43 @@ impl Shared {
         let ids: Vec<i64> = due.items.iter().map(|i| i.id).collect();
         let app = due.app.0;
         let verdict = self.send(due).await;
-        let (result, ok, reported) = match verdict {
-            Verdict::Delivered => ("delivered", true, self.store.outbox_delivered(ids).await),
-            Verdict::Unwanted => ("unwanted", true, self.store.outbox_delivered(ids).await),
+        let (result, ok) = match &verdict {
+            Verdict::Delivered => ("delivered", true),
+            Verdict::Unwanted => ("unwanted", true),
             Verdict::Failed(error) => {
                 tracing::info!(app, kind, %error, "notification not delivered");
-                ("failed", false, self.store.outbox_failed(ids).await)
+                ("failed", false)
             }
             Verdict::Hopeless(why) => {
                 tracing::warn!(app, kind, why, "notification given up");
-                ("given_up", true, self.store.outbox_undelivered(ids).await)
+                ("given_up", true)
             }
         };
         metrics::counter!("axbridge_notifications_total", "kind" => kind, "result" => result)
             .increment(1);
         metrics::histogram!("axbridge_notification_seconds", "kind" => kind)
             .record(began.elapsed());
-        if let Err(error) = reported {
-            // It will be handed out again: a notification may come twice, but none is lost.
-            tracing::warn!(app, kind, %error, "cannot note the outcome of a notification");
-        }
+        self.report(&verdict, ids).await;
         ok
+    }
+
+    /// Notes the outcome, however long the store cannot: to post it again instead would be to post it without end.
+    /// Meanwhile the place in the lane stays taken. A notification whose outcome is never noted (the process ends)
+    /// comes a second time.
+    async fn report(&self, verdict: &Verdict, ids: Vec<i64>) {
+        let mut pause = REPORT_AGAIN;
+        loop {
+            let ids = ids.clone();
+            let reported = match verdict {
+                Verdict::Delivered | Verdict::Unwanted => self.store.outbox_delivered(ids).await,
+                Verdict::Failed(_) => self.store.outbox_failed(ids).await,
+                Verdict::Hopeless(_) => self.store.outbox_undelivered(ids).await,
+            };
+            let Err(error) = reported else { return };
+            tracing::warn!(%error, "cannot note the outcome of a notification; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(REPORT_AGAIN_MAX);
+        }
     }
 
     async fn send(&self, due: Due) -> Verdict {

@@ -123,7 +123,8 @@ impl Store {
         Ok(batches)
     }
 
-    /// They were answered with 200: removed, and what comes after them in their calls is due now.
+    /// They were answered with 200: removed, and what comes after them in their calls is due now. When this or another
+    /// report fails, nothing was noted and the items stay with the caller: report again, or release them.
     pub async fn outbox_delivered(&self, ids: Vec<i64>) -> Result<(), StoreError> {
         self.report(ids, delivered).await
     }
@@ -155,8 +156,11 @@ impl Store {
         let result = self
             .write(move |ctx| these.iter().try_for_each(|id| each(ctx, *id)))
             .await;
-        // Also after a failure: what could not be noted is due again.
-        self.outbox_released(&ids).await;
+        // After a failure they stay with the caller: handed out again, a receiver would hear of them again and again
+        // for as long as the database cannot be written.
+        if result.is_ok() {
+            self.outbox_released(&ids).await;
+        }
         result
     }
 
