@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axbridge_call::{CallRecord, FactKind};
-use axbridge_media::Side;
+use axbridge_media::{Negotiated, Side};
 
 use crate::expect;
 use crate::phone::sdp::Flow;
@@ -12,7 +12,11 @@ use crate::world::Pair;
 
 /// Looks at two parties who have been at peace for a while: they must have a codec in common, and each must hear
 /// the other exactly when the other speaks.
-pub(crate) fn agreement(now: Instant, pair: &Pair) -> Option<String> {
+pub(crate) fn agreement(
+    now: Instant,
+    pair: &Pair,
+    media: Option<[&Negotiated; 2]>,
+) -> Option<String> {
     const PEACE: Duration = Duration::from_secs(12);
     if pair.ended_at.is_some() {
         return None;
@@ -23,6 +27,21 @@ pub(crate) fn agreement(now: Instant, pair: &Pair) -> Option<String> {
     let bridged = a.codec == b.codec || (law(&a.codec) && law(&b.codec));
     if !bridged {
         return Some(format!("A has {} and B has {}", a.codec, b.codec));
+    }
+    let Some(media) = media else {
+        return Some("two parties talk without a media session between them".into());
+    };
+    for (party, ours) in [(&a, media[0]), (&b, media[1])] {
+        let same = party.codec == ours.codec.name()
+            && party.flow.sends() == ours.direction.receives()
+            && party.flow.receives() == ours.direction.sends();
+        if !same {
+            let (codec, direction) = (ours.codec.name(), ours.direction.as_str());
+            return Some(format!(
+                "a party has {} {:?}, our media side has {codec} {direction}",
+                party.codec, party.flow
+            ));
+        }
     }
     let flow = |from: Flow, to: Flow| from.sends() && to.receives();
     let (to_b, to_a) = (flow(a.wish, b.wish), flow(b.wish, a.wish));
@@ -131,14 +150,18 @@ fn deadline(pair: &Pair, wrong: &mut Vec<String>) {
     }
     for side in [Side::A, Side::B] {
         let phone = &pair.phones[side.index()];
+        // A caller whose ACK is still missing gets its BYE after the ACK (RFC 3261 §15), or never.
+        let from = match (side, pair.acked_at[0]) {
+            (Side::A, None) => continue,
+            (Side::A, Some(acked)) => cut.max(acked),
+            (Side::B, _) => cut,
+        };
         let late = match pair.bye_sent[side.index()] {
-            Some(at) => at > cut + Duration::from_secs(1),
+            Some(at) => at > from + Duration::from_secs(1),
             // It was leaving by itself at that very moment, or is gone.
             None => !phone.is_done() && !phone.vanished,
         };
-        // A caller whose ACK is still missing gets its BYE after the ACK.
-        let unacknowledged = pair.story.caller.party.acks_lost > 0 || phone.vanished;
-        if late && !(side == Side::A && unacknowledged) {
+        if late {
             wrong.push(format!(
                 "no BYE to {side:?} within a second of the deadline"
             ));

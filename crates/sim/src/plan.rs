@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axbridge_binding::{CallDirection, NumberStatus};
 use axbridge_call::{Prack, RecordLayout, StoppedBy};
+use axbridge_media::Side;
 use axbridge_numbering::OutFormat;
 
 use crate::net::LinkPlan;
@@ -263,6 +264,8 @@ pub struct MediaPlan {
     pub recorder: Option<Duration>,
     /// How long the statistics take; none: for ever.
     pub statistics: Option<Duration>,
+    /// A party falls silent so long after the INVITE, for a stand-in.
+    pub silence: Option<(Duration, Side)>,
     /// The recorder fails in the middle of the call.
     pub recorder_fails: bool,
 }
@@ -274,6 +277,7 @@ impl Default for MediaPlan {
             no_ports: false,
             recorder: Some(Duration::from_millis(20)),
             statistics: Some(Duration::from_millis(1)),
+            silence: None,
             recorder_fails: false,
         }
     }

@@ -121,6 +121,14 @@ impl SimPlane {
         open.find(|(_, s)| s.pair == pair).map(|(key, _)| *key)
     }
 
+    /// What both legs of a call are connected to, while its session is open.
+    #[must_use]
+    pub fn connected(&self, pair: usize) -> Option<[&Negotiated; 2]> {
+        let open = self.sessions.get(&self.key_of(pair)?)?;
+        let [a, b] = &open.connected;
+        Some([a.as_ref()?, b.as_ref()?])
+    }
+
     /// A timer has run out: what the call is to be told.
     pub fn fire(&mut self, key: CallKey, timer: PlaneTimer) -> Option<Event> {
         match timer {

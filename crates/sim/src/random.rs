@@ -361,6 +361,7 @@ fn media(random: &mut SmallRng) -> MediaPlan {
             1 => Some(ms(random, 4_000, 8_000)),
             _ => Some(ms(random, 0, 50)),
         },
+        silence: None,
         recorder_fails: random.random_bool(0.04),
     }
 }

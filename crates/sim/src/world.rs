@@ -54,6 +54,10 @@ enum Happening {
         pair: usize,
         by: StoppedBy,
     },
+    Silence {
+        pair: usize,
+        side: Side,
+    },
     Rtp {
         pair: usize,
         side: Side,
@@ -73,6 +77,8 @@ pub struct Pair {
     pub bye_sent: [Option<Instant>; 2],
     /// When `maxDuration` is over, by the monotonic clock.
     pub cut_at: Option<Instant>,
+    /// When the first ACK of each reached us.
+    pub acked_at: [Option<Instant>; 2],
     /// When a disconnect was told.
     pub ended_at: Option<Instant>,
     links: [[Link; 2]; 2],
@@ -204,6 +210,10 @@ impl World {
             self.queue
                 .push(start + wait, Happening::Stop { pair: index, by });
         }
+        if let Some((wait, side)) = story.media.silence {
+            let silence = Happening::Silence { pair: index, side };
+            self.queue.push(start + wait, silence);
+        }
         if story.media.real {
             for side in [Side::A, Side::B] {
                 let rtp = Happening::Rtp {
@@ -222,6 +232,7 @@ impl World {
             facts: Vec::new(),
             bye_sent: [None; 2],
             cut_at: None,
+            acked_at: [None; 2],
             ended_at: None,
             story,
         });
@@ -282,6 +293,9 @@ impl World {
     fn happen(&mut self, now: Instant, happening: Happening) {
         match happening {
             Happening::ToSwitch { pair, side, bytes } => {
+                if bytes.starts_with(b"ACK ") {
+                    self.pairs[pair].acked_at[side.index()].get_or_insert(now);
+                }
                 let hop = Hop {
                     transport: Transport::Udp,
                     local: switch_address(),
@@ -312,6 +326,12 @@ impl World {
                     self.after_switch();
                 }
             }
+            Happening::Silence { pair, side } => {
+                if let Some(key) = self.plane.key_of(pair) {
+                    let timer = PlaneTimer::Silence(side);
+                    self.queue.push(now, Happening::Plane { key, timer });
+                }
+            }
             Happening::Rtp {
                 pair,
                 side,
@@ -321,9 +341,8 @@ impl World {
     }
 
     fn phone_timer(&mut self, now: Instant, pair: usize, side: Side, timer: Timer) {
-        if matches!(timer, Timer::Talk(Act::Bye, 0)) && !self.pairs[pair].story.noisy {
-            let wrong = check::agreement(now, &self.pairs[pair]);
-            self.breaks.extend(wrong);
+        if matches!(timer, Timer::Talk(Act::Bye, 0)) {
+            self.agreement(now, pair);
         }
         let phone = &mut self.pairs[pair].phones[side.index()];
         let was = phone.vanished;
@@ -335,6 +354,16 @@ impl World {
             self.goes_silent(now, pair, side);
         }
         self.after_phone(pair, side);
+    }
+
+    /// Both parties and the media side have to have the same in mind.
+    fn agreement(&mut self, now: Instant, pair: usize) {
+        if self.pairs[pair].story.noisy {
+            return;
+        }
+        let media = self.plane.connected(pair);
+        let wrong = check::agreement(now, &self.pairs[pair], media);
+        self.breaks.extend(wrong);
     }
 
     /// A party that is gone sends no RTP either; a stand-in has to be told.
