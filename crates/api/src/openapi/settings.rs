@@ -82,6 +82,7 @@ fn trunk() -> Value {
             "caller_from": {"type": "array", "minItems": 1, "items": {"enum": ["p_asserted_identity", "from"]}},
             "media_ip": maybe("string"), "prack": {"enum": ["never", "supported", "required"]},
             "learn_media_source": flag(), "user_phone": flag(), "asserted_identity": flag(),
+            "answer_for_menu": flag(), "shows_callers": flag(),
         }),
     )
 }
