@@ -261,14 +261,14 @@ async fn x_is_chosen_by_area_and_extensions_are_given_until_none_is_left() {
         assert!(given.insert(bound["extendNum"].as_str().unwrap().to_owned()));
     }
     assert!(given.iter().all(|e| e.len() == 1));
-    let answer = bind(&k, by_area(10, "010", "0")).await;
+    let answer = bind(&k, by_area(9, "010", "0")).await;
     assert!(
         ["1020167", "1012008"].contains(&answer.code().as_str()),
         "{answer:?}"
     );
     let named = bind(&k, json!({"bindNum": "+8613900000077", "virtualNum": X3})).await;
     refused(&named, "1020167", "No idle extend Number.");
-    let other = ok(&bind(&k, by_area(10, "010", "1")).await)["virtualNum"].clone();
+    let other = ok(&bind(&k, by_area(9, "010", "1")).await)["virtualNum"].clone();
     assert!(other == X1 || other == X2, "{other}");
 }
 
