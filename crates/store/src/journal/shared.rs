@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -72,6 +72,7 @@ pub(crate) struct Journal {
     shards: Mutex<BTreeMap<String, Arc<ShardState>>>,
     bell: Mutex<bool>,
     rung: Condvar,
+    ended: Condvar,
     stop: AtomicBool,
 }
 
@@ -86,6 +87,7 @@ impl Journal {
             shards: Mutex::default(),
             bell: Mutex::new(false),
             rung: Condvar::new(),
+            ended: Condvar::new(),
             stop: AtomicBool::new(false),
         }
     }
@@ -156,10 +158,18 @@ impl Journal {
         *bell = false;
     }
 
+    /// Lets facts gather: waits out the time whether the bell rings or not, or until the end.
+    pub fn rest(&self, time: Duration) {
+        let until = Instant::now() + time;
+        let mut bell = self.bell.lock();
+        while !self.stopped() && !self.ended.wait_until(&mut bell, until).timed_out() {}
+    }
+
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         let _bell = self.bell.lock();
         self.rung.notify_all();
+        self.ended.notify_all();
     }
 
     pub fn stopped(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 use tokio::sync::watch;
@@ -17,6 +17,9 @@ use crate::journal::{Damage, Journal, ShardPosition};
 const FACTS_MAX: usize = 2_000;
 /// Looked for new facts at least so often, should a bell be missed.
 const IDLE: Duration = Duration::from_secs(1);
+/// From one batch to the next at least. Each batch is a transaction with its syncs, which cost as much as hundreds of
+/// facts; the first fact after a quiet moment is taken at once.
+const BATCH_EVERY: Duration = Duration::from_millis(50);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
@@ -101,10 +104,13 @@ impl Ingest {
     pub fn run(mut self) {
         let mut pause = RETRY_FIRST;
         while !self.journal.stopped() {
+            let begun = Instant::now();
             match self.drain() {
                 Ok(()) => {
                     pause = RETRY_FIRST;
                     self.journal.wait(IDLE);
+                    self.journal
+                        .rest(BATCH_EVERY.saturating_sub(begun.elapsed()));
                 }
                 Err(error) => {
                     // Facts wait in the journal for as long as it takes; calls go on.
