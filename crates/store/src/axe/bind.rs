@@ -44,7 +44,7 @@ fn bind(ctx: &mut Ctx<'_>, request: AxeBindRequest) -> Result<AxeBinding, BindEr
             check_named(ctx, &request, x, room(&settings.axe))?;
             x
         }
-        None => pick(ctx, &request, room(&settings.axe))?,
+        None => pick(ctx, &request, room_to_allot(&settings.axe, &request))?,
     };
     if request.call_back == CallBack::Number(x) {
         return Err(BindError::SameParty);
@@ -99,6 +99,14 @@ pub(super) fn outlives(record_ms: u64, life_ms: u64) -> bool {
 fn room(settings: &AxeSettings) -> u32 {
     let extensions = Extension::count(settings.extension_digits);
     settings.extensions_max.min(u32::from(extensions))
+}
+
+/// The same for an extension that we choose: 0, 00.. are given only to who asks for them.
+fn room_to_allot(settings: &AxeSettings, request: &AxeBindRequest) -> u32 {
+    match request.extension {
+        Some(_) => room(settings),
+        None => room(settings).min(u32::from(Extension::count(settings.extension_digits)) - 1),
+    }
 }
 
 /// Checks the X that the customer named, and makes A's place on it free.
