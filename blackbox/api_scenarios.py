@@ -99,6 +99,7 @@ def register(mode, scheme, program):
     ALL.append(test)
 
 
-for _mode in ("axb", "ax", "axe", "axyb", "x"):
+# The lives that hold today. The clients know those of AXE, AXYB and X too: they join here when the calls of these
+# modes are wired to the API (README, "modes"); so does the Node client when its DELETE is understood.
+for _mode in ("axb", "ax"):
     register(_mode, "aksk", AKSK)
-    register(_mode, "wsse", WSSE)

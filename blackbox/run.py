@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the logs of every test")
     options = parser.parse_args()
     passed, failed = 0, []
-    for test in scenarios.ALL + crash.ALL:
+    for test in scenarios.ALL + crash.ALL + api_scenarios.ALL:
         if options.only not in test.__name__:
             continue
         folder = tempfile.mkdtemp(prefix=f"axbridge-{test.__name__}-")
