@@ -77,7 +77,7 @@ pub struct Pair {
     pub bye_sent: [Option<Instant>; 2],
     /// When `maxDuration` is over, by the monotonic clock.
     pub cut_at: Option<Instant>,
-    /// When the first ACK of each reached us.
+    /// When the ACK of each one's first INVITE (CSeq 1) reached us.
     pub acked_at: [Option<Instant>; 2],
     /// When a disconnect was told.
     pub ended_at: Option<Instant>,
@@ -293,7 +293,9 @@ impl World {
     fn happen(&mut self, now: Instant, happening: Happening) {
         match happening {
             Happening::ToSwitch { pair, side, bytes } => {
-                if bytes.starts_with(b"ACK ") {
+                // Of the first INVITE: the ACK of a refused re-INVITE does not let us leave (RFC 3261 §15).
+                if bytes.starts_with(b"ACK ") && bytes.windows(13).any(|w| w == b"CSeq: 1 ACK\r\n")
+                {
                     self.pairs[pair].acked_at[side.index()].get_or_insert(now);
                 }
                 let hop = Hop {
