@@ -305,8 +305,13 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let conn = &self.conn;
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        // Alone, an operation needs no savepoint: undoing it is undoing the transaction. A savepoint costs a copy of
+        // every page that the operation changes, and a batch of facts changes hundreds.
+        let alone = batch.len() == 1;
         for job in batch.iter_mut() {
-            conn.prepare_cached("SAVEPOINT op")?.execute([])?;
+            if !alone {
+                conn.prepare_cached("SAVEPOINT op")?.execute([])?;
+            }
             let mark = effects.len();
             let mut ctx = Ctx {
                 conn,
@@ -326,9 +331,15 @@ impl Writer {
             if !keep {
                 effects.truncate(mark);
                 self.candidates.undone();
+                if alone {
+                    conn.prepare_cached("ROLLBACK")?.execute([])?;
+                    return Ok(());
+                }
                 conn.prepare_cached("ROLLBACK TO op")?.execute([])?;
             }
-            conn.prepare_cached("RELEASE op")?.execute([])?;
+            if !alone {
+                conn.prepare_cached("RELEASE op")?.execute([])?;
+            }
         }
         conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(())

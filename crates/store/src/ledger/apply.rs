@@ -2,6 +2,7 @@
 //! journal's position, so it is done once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axbridge_binding::{AppId, SubscriptionId};
 use axbridge_call::{Fact, FactKind};
@@ -31,6 +32,8 @@ pub(super) const RECORD: u8 = 1;
 #[derive(Default)]
 pub(super) struct Applier {
     receivers: HashMap<AppId, Receivers>,
+    /// Calls that were looked up in this batch: has the call its record?
+    ended: HashMap<Arc<str>, bool>,
     /// Facts that were there already.
     pub duplicates: u64,
     /// Facts that were new.
@@ -40,7 +43,7 @@ pub(super) struct Applier {
 impl Applier {
     /// Applies one fact, of which `text` is the JSON.
     pub fn apply(&mut self, ctx: &mut Ctx<'_>, fact: &Fact, text: &str) -> Result<(), StoreError> {
-        if !begin(ctx.conn, fact, text)? {
+        if !self.begin(ctx.conn, fact, text)? {
             self.duplicates += 1;
             return Ok(());
         }
@@ -49,6 +52,7 @@ impl Applier {
         match &fact.kind {
             FactKind::Record(_) => {
                 insert_record(ctx.conn, fact, text)?;
+                self.ended.insert(Arc::clone(&fact.session_id), true);
                 index_recording(ctx.conn, fact)?;
                 let sql = "DELETE FROM open_facts WHERE session = ?1";
                 ctx.conn.prepare_cached(sql)?.execute([&*fact.session_id])?;
@@ -71,6 +75,27 @@ impl Applier {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Notes the fact among those of open calls; false when it is known already.
+    fn begin(&mut self, conn: &Connection, fact: &Fact, text: &str) -> Result<bool, StoreError> {
+        let ended = match self.ended.get(&fact.session_id) {
+            Some(ended) => *ended,
+            None => {
+                let sql = "SELECT 1 FROM call_records WHERE session = ?1";
+                let ended = conn.prepare_cached(sql)?.exists([&*fact.session_id])?;
+                self.ended.insert(Arc::clone(&fact.session_id), ended);
+                ended
+            }
+        };
+        if ended {
+            return Ok(false);
+        }
+        let sql = "INSERT OR IGNORE INTO open_facts(session, seq, fact) VALUES (?1, ?2, ?3)";
+        let new = conn
+            .prepare_cached(sql)?
+            .execute(params![&*fact.session_id, fact.seq, text])?;
+        Ok(new == 1)
     }
 
     fn receivers_of(&mut self, conn: &Connection, app: AppId) -> Result<Receivers, StoreError> {
@@ -101,19 +126,6 @@ fn learn(ctx: &mut Ctx<'_>, fact: &Fact, caller: &str) -> Result<(), StoreError>
         axe::learn(ctx, id, caller, fact.at_ms)?;
     }
     Ok(())
-}
-
-/// Notes the fact among those of open calls; false when it is known already.
-fn begin(conn: &Connection, fact: &Fact, text: &str) -> Result<bool, StoreError> {
-    let mut ended = conn.prepare_cached("SELECT 1 FROM call_records WHERE session = ?1")?;
-    if ended.exists([&*fact.session_id])? {
-        return Ok(false);
-    }
-    let sql = "INSERT OR IGNORE INTO open_facts(session, seq, fact) VALUES (?1, ?2, ?3)";
-    let new = conn
-        .prepare_cached(sql)?
-        .execute(params![&*fact.session_id, fact.seq, text])?;
-    Ok(new == 1)
 }
 
 fn insert_record(conn: &Connection, fact: &Fact, text: &str) -> Result<(), StoreError> {
