@@ -1,6 +1,7 @@
 //! The schema, as numbered migrations. `user_version` of the file is the number of the last one applied.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::error::StoreError;
 
@@ -130,6 +131,8 @@ pub(crate) fn tune(conn: &Connection, writer: bool) -> Result<(), StoreError> {
     // Nobody else writes, unless an operator does by hand: then operations are refused rather than held up.
     conn.busy_timeout(std::time::Duration::from_secs(2))?;
     conn.set_prepared_statement_cache_capacity(128);
+    // Otherwise statements whose plan might depend on a value are compiled again at every use.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: the WAL is synced before a commit returns, so what was answered survives a power cut.
     conn.pragma_update(None, "synchronous", "FULL")?;

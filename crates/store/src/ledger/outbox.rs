@@ -96,15 +96,13 @@ impl Store {
         let now_ms = self.now_ms();
         // Held over the read: an item leaves the set after its commit, so it is seen in one of the two.
         let mut in_flight = self.shared.in_flight.lock().await;
-        let limit = u64::from(per_app) + in_flight.len() as u64;
-        let found = self.read(move |conn| due(conn, now_ms, limit)).await?;
+        let taken = in_flight.clone();
+        let found = self
+            .read(move |conn| due(conn, now_ms, per_app, &taken))
+            .await?;
         let mut batches = Vec::new();
         for (app, kind, items) in found {
-            let mut items: Vec<_> = items
-                .into_iter()
-                .filter(|item| !in_flight.contains(&item.id))
-                .collect();
-            items.truncate(per_app as usize);
+            let mut items = items;
             in_flight.extend(items.iter().map(|item| item.id));
             let size = match kind {
                 OutboxKind::Event => 1,
@@ -152,6 +150,9 @@ impl Store {
         ids: Vec<i64>,
         each: impl Fn(&mut Ctx<'_>, i64) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let these = ids.clone();
         let result = self
             .write(move |ctx| these.iter().try_for_each(|id| each(ctx, *id)))
@@ -223,7 +224,14 @@ impl Store {
 
 type Found = Vec<(AppId, OutboxKind, Vec<OutboxItem>)>;
 
-fn due(conn: &Connection, now_ms: u64, limit: u64) -> Result<Found, StoreError> {
+/// What is due and not in flight, at most `per_app` of each application and kind.
+fn due(
+    conn: &Connection,
+    now_ms: u64,
+    per_app: u32,
+    in_flight: &HashSet<i64>,
+) -> Result<Found, StoreError> {
+    let limit = u64::from(per_app) + in_flight.len() as u64;
     let next_app = "SELECT min(app) FROM outbox WHERE head = 1 AND state = 0 AND app > ?1";
     let mut next_app = conn.prepare_cached(next_app)?;
     let sql = format!(
@@ -239,10 +247,18 @@ fn due(conn: &Connection, now_ms: u64, limit: u64) -> Result<Found, StoreError> 
             OutboxKind::Record,
             OutboxKind::NumberStatus,
         ] {
-            let rows = items.query_map(params![app, kind as u8, ms(now_ms), ms(limit)], item_of)?;
-            let rows: Vec<OutboxItem> = rows.collect::<Result<_, _>>()?;
-            if !rows.is_empty() {
-                found.push((AppId(app), kind, rows));
+            let mut rows = items.query(params![app, kind as u8, ms(now_ms), ms(limit)])?;
+            let mut these = Vec::new();
+            while these.len() < per_app as usize
+                && let Some(row) = rows.next()?
+            {
+                // Asked before the item is read, which is most of the work.
+                if !in_flight.contains(&row.get(0)?) {
+                    these.push(item_of(row)?);
+                }
+            }
+            if !these.is_empty() {
+                found.push((AppId(app), kind, these));
             }
         }
         last = i64::from(app);
