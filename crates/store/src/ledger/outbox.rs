@@ -142,7 +142,9 @@ impl Store {
     /// They were taken and not sent (the deliverer stops): due as before.
     pub async fn outbox_released(&self, ids: &[i64]) {
         let mut in_flight = self.shared.in_flight.lock().await;
-        in_flight.retain(|id| !ids.contains(id));
+        for id in ids {
+            in_flight.remove(id);
+        }
     }
 
     async fn report(
