@@ -1,10 +1,10 @@
-"""G.711 A-law, tones and WAV files, written from the recommendation, independent of the program under test."""
+"""G.711, tones and WAV files, written from the recommendation, independent of the program under test."""
 
 import math
 import struct
 
 
-def _decode(code):
+def _alaw(code):
     code ^= 0x55
     magnitude = (code & 0x0F) << 4 | 8
     segment = code >> 4 & 7
@@ -13,22 +13,31 @@ def _decode(code):
     return magnitude if code & 0x80 else -magnitude
 
 
-ALAW = [_decode(code) for code in range(256)]
+def _ulaw(code):
+    code ^= 0xFF
+    magnitude = (((code & 0x0F) << 3) + 132 << (code >> 4 & 7)) - 132
+    return -magnitude if code & 0x80 else magnitude
+
+
+ALAW = [_alaw(code) for code in range(256)]
+ULAW = [_ulaw(code) for code in range(256)]
+# By RTP payload type (RFC 3551 section 6).
+LAWS = {0: ULAW, 8: ALAW}
 _ENCODE = {}
 
 
-def encode(sample):
-    """The A-law code nearest to a 16-bit sample."""
+def encode(sample, law=8):
+    """The code of the law nearest to a 16-bit sample."""
     sample = max(-32768, min(32767, sample)) >> 4 << 4
-    if sample not in _ENCODE:
-        _ENCODE[sample] = min(range(256), key=lambda code: abs(ALAW[code] - sample))
-    return _ENCODE[sample]
+    if (sample, law) not in _ENCODE:
+        _ENCODE[sample, law] = min(range(256), key=lambda code: abs(LAWS[law][code] - sample))
+    return _ENCODE[sample, law]
 
 
-def tone(frequency, milliseconds, level=8000):
-    """A-law bytes of a sine."""
+def tone(frequency, milliseconds, level=8000, law=8):
+    """G.711 bytes of a sine."""
     return bytes(
-        encode(int(level * math.sin(2 * math.pi * frequency * i / 8000))) for i in range(8 * milliseconds)
+        encode(int(level * math.sin(2 * math.pi * frequency * i / 8000)), law) for i in range(8 * milliseconds)
     )
 
 

@@ -16,10 +16,11 @@ SCENARIOS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sip-
 
 
 class Phone:
-    """Sends a tone as PCMA once it knows where to, and keeps what it receives."""
+    """Sends a tone in G.711 (law 8: A-law, 0: µ-law) once it knows where to, and keeps what it receives."""
 
     def __init__(self, ip, frequency):
         self.ip = ip
+        self.law = 8
         self.socket = even_port_pair(ip)
         self.port = self.socket.getsockname()[1]
         self.frequency = frequency
@@ -47,15 +48,15 @@ class Phone:
 
     def _send(self):
         sequence, timestamp, ssrc = (random.getrandbits(n) for n in (16, 32, 32))
-        second = audio.tone(self.frequency, 1000)
-        at, due = 0, None
+        second, at, due = None, 0, None
         while not self._done.wait(0.002):
             if self.target is None:
                 continue
+            second = second or audio.tone(self.frequency, 1000, law=self.law)
             due = due or time.monotonic()
             while due <= time.monotonic():
                 if not self.muted:
-                    head = struct.pack("!BBHII", 0x80, 8, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+                    head = struct.pack("!BBHII", 0x80, self.law, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
                     try:
                         self.socket.sendto(head + second[at : at + 160], self.target)
                     except OSError:
@@ -64,7 +65,7 @@ class Phone:
 
     def samples(self):
         """What was heard, in order of arrival."""
-        return [audio.ALAW[c] for (*_, kind, payload) in self.received if kind == 8 for c in payload]
+        return [audio.LAWS[kind][c] for (*_, kind, payload) in self.received if kind in audio.LAWS for c in payload]
 
     def heard(self, frequency):
         return audio.heard(self.samples(), frequency)

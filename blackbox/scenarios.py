@@ -313,6 +313,37 @@ def short_calls_leave_no_file(bed):
     assert 3000 <= check_recording(bed, record) <= 3300
 
 
+def laws_are_converted(bed):
+    """A speaks only A-law, B only µ-law: each hears the other in its own, and the record notice."""
+    bed.platform.bind(X, A, B, recordFlag="true", recordHintTone="hint.wav")
+    bed.b_phone.law = 0
+    bed.call("a_pcma_only", "b_answers_pcmu", 4500)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    for phone, law in ((bed.a_phone, 8), (bed.b_phone, 0)):
+        assert {kind for *_, kind, _ in phone.received} == {law}, "audio in a law that was not agreed"
+        check_stream(phone)
+        assert 350 <= phone.heard(1200) <= 550, f"record notice: {phone.heard(1200)} ms"
+    check_voices(bed)
+    left, right = audio.read_wav(bed.platform.recording(record))
+    check_length(bed, record, left, notice=True)
+    assert audio.heard(left, 440) >= 3000 and audio.heard(right, 880) >= 3000
+
+
+def pre_call_prompt_binds_one_law(bed):
+    """A hears its prompt in A-law before B, who speaks only µ-law, is asked."""
+    bed.platform.bind(X, A, B, preVoice={"callerHintTone": "pre.wav"}, recordFlag="true")
+    bed.b_phone.law = 0
+    bed.call("a_hangs_up", "b_answers_pcmu", 3500)
+    record, events = bed.record()
+    assert events == ANSWERED, events
+    assert bed.a_phone.heard(1000) >= 350, f"pre-call prompt: {bed.a_phone.heard(1000)} ms"
+    assert {kind for *_, kind, _ in bed.a_phone.received} == {8}, "A's codec was changed under way"
+    assert {kind for *_, kind, _ in bed.b_phone.received} == {0}, "B was sent what it does not speak"
+    check_voices(bed)
+    check_recording(bed, record)
+
+
 def over_tcp(bed):
     bed.platform.bind(X, A, B, recordFlag="true")
     a, b = bed.call("a_hangs_up", "b_answers", 3500)
@@ -375,6 +406,8 @@ ALL = [
     max_duration_with_warning,
     prompts_before_and_at_answer,
     short_calls_leave_no_file,
+    laws_are_converted,
+    pre_call_prompt_binds_one_law,
     over_tcp,
     over_ipv6,
     drains_on_sigterm,
