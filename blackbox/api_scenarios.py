@@ -99,7 +99,8 @@ def register(mode, scheme, program):
     ALL.append(test)
 
 
-# The lives that hold today. The clients know those of AXE, AXYB and X too: they join here when the calls of these
-# modes are wired to the API (README, "modes"); so does the Node client when its DELETE is understood.
-for _mode in ("axb", "ax"):
+# AXE waits for `collectInfo`, the Python client's life of X mode for `notifyMode` in the record.
+for _mode in ("axb", "ax", "axyb"):
     register(_mode, "aksk", AKSK)
+for _mode in ("axb", "ax", "axyb", "x"):
+    register(_mode, "wsse", WSSE)

@@ -47,15 +47,17 @@ function credentials() {
 
 function exchange(method, path, body, headers) {
   return new Promise((resolve, reject) => {
-    const request = http.request(new URL(path, url), { method, headers, agent: false, timeout: 20_000 }, (answer) => {
+    const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    // Node frames the body of a DELETE only if told its length; without it the body is no part of the request.
+    const framed = payload ? { ...headers, 'content-length': payload.length } : headers;
+    const request = http.request(new URL(path, url), { method, headers: framed, agent: false, timeout: 20_000 }, (answer) => {
       const parts = [];
       answer.on('data', (part) => parts.push(part));
       answer.on('end', () => resolve({ status: answer.statusCode, headers: answer.headers, content: Buffer.concat(parts) }));
     });
     request.on('error', reject);
     request.on('timeout', () => request.destroy(new Error('no answer in time')));
-    if (body !== undefined) request.write(JSON.stringify(body));
-    request.end();
+    request.end(payload);
   });
 }
 

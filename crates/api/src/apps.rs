@@ -72,6 +72,16 @@ struct Index {
 }
 
 impl Applications {
+    /// Reads all of them from the store, for whoever needs them before there is an [`Api`](crate::Api).
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn read(store: &Store) -> Result<Arc<Self>, StoreError> {
+        let apps = Arc::new(Self::default());
+        apps.reload(store).await?;
+        Ok(apps)
+    }
+
     /// Replaces all of them.
     fn replace(&self, configuration: Configuration) {
         let mut prompts: HashMap<u32, HashSet<Arc<str>>> = HashMap::new();

@@ -122,7 +122,16 @@ impl Api {
     /// # Errors
     /// Those of the store.
     pub async fn new(state: ApiState) -> Result<Self, StoreError> {
-        let apps = Arc::new(Applications::default());
+        let apps = Applications::read(&state.store).await?;
+        Self::over(state, apps).await
+    }
+
+    /// The same over applications that others know already; from then on they are kept current for them, too.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn over(state: ApiState, apps: Arc<Applications>) -> Result<Self, StoreError> {
+        let changes = state.store.changes();
         apps.reload(&state.store).await?;
         let auth = Authenticator::new(state.config.auth.clone(), Arc::clone(&apps));
         let links = RecordingLinks::new(state.links.clone(), state.config.public_url.clone());
@@ -132,7 +141,7 @@ impl Api {
             auth,
             links,
         });
-        tokio::spawn(follow(Arc::downgrade(&inner), inner.state.store.changes()));
+        tokio::spawn(follow(Arc::downgrade(&inner), changes));
         Ok(Self { inner })
     }
 

@@ -1,7 +1,9 @@
 //! What the API may ask of the engine.
 
-use axbridge_api::{CallControl, LiveCall, StopOutcome, Stopping};
-use axbridge_call::StoppedBy;
+use axbridge_api::{
+    CallChange, CallControl, ChangeOutcome, Changing, LiveCall, NewLimit, StopOutcome, Stopping,
+};
+use axbridge_call::{LimitChange, NewLength, StoppedBy};
 use axbridge_engine::EngineHandle;
 
 /// The engine, as the API sees it.
@@ -53,6 +55,36 @@ impl CallControl for EngineControl {
             match self.engine.stop_call(session_id, by).await {
                 true => StopOutcome::Stopping,
                 false => StopOutcome::NoSuchCall,
+            }
+        })
+    }
+
+    fn change_call<'a>(
+        &'a self,
+        session_id: &'a str,
+        app_key: &'a str,
+        change: CallChange,
+    ) -> Changing<'a> {
+        Box::pin(async move {
+            let Some(call) = self.engine.live_call(session_id) else {
+                return ChangeOutcome::NoSuchCall;
+            };
+            if *app_key != *call.app_key {
+                return ChangeOutcome::NotYours;
+            }
+            let change = LimitChange {
+                length: change.limit.map(|limit| match limit {
+                    NewLimit::FromAnswer(s) => NewLength::FromAnswer(s),
+                    NewLimit::Later(s) => NewLength::Later(s),
+                }),
+                warn_before_s: change.warn_before_s,
+            };
+            // The call may have ended between the look and the wish, or nobody is being called yet.
+            match self.engine.change_limit(session_id, change).await {
+                Some(limit) => ChangeOutcome::Changed {
+                    ends_at_ms: limit.ends_at_ms,
+                },
+                None => ChangeOutcome::NoSuchCall,
             }
         })
     }

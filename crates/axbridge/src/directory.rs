@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axbridge_binding::AppId;
@@ -14,14 +15,14 @@ use tokio::task::JoinHandle;
 
 type Prompts = HashMap<AppId, HashMap<Arc<str>, Arc<Prompt>>>;
 
-/// Reads applications, trunks and prompts and publishes them to the calls.
-pub async fn publish(store: &Store, directory: &Directory) -> Result<()> {
+/// Reads applications, trunks and prompts and publishes them to the calls, which wait so long for a customer (X mode).
+pub async fn publish(store: &Store, directory: &Directory, callin: Duration) -> Result<()> {
     let configuration = store
         .configuration()
         .await
         .context("reading applications and trunks")?;
     let prompts = decode(store, &configuration).await?;
-    directory.publish(snapshot(configuration, prompts));
+    directory.publish(snapshot(configuration, prompts, callin));
     Ok(())
 }
 
@@ -29,6 +30,7 @@ pub async fn publish(store: &Store, directory: &Directory) -> Result<()> {
 pub fn follow(
     store: Store,
     directory: Arc<Directory>,
+    callin: Duration,
     mut changes: watch::Receiver<u64>,
     mut stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
@@ -38,7 +40,7 @@ pub fn follow(
                 _ = stopped.wait_for(|s| *s) => return,
                 changed = changes.changed() => if changed.is_err() { return },
             }
-            if let Err(error) = publish(&store, &directory).await {
+            if let Err(error) = publish(&store, &directory, callin).await {
                 tracing::error!(
                     error = format!("{error:#}"),
                     "a change of applications or trunks is not in force; trying again at the next one"
@@ -71,7 +73,7 @@ async fn decode(store: &Store, configuration: &Configuration) -> Result<Prompts>
     Ok(prompts)
 }
 
-fn snapshot(configuration: Configuration, mut prompts: Prompts) -> Snapshot {
+fn snapshot(configuration: Configuration, mut prompts: Prompts, callin: Duration) -> Snapshot {
     let trunks = configuration
         .trunks
         .into_iter()
@@ -94,6 +96,7 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts) -> Snapshot {
             menu,
             prompts: files,
             answer_timeout_ms: u64::try_from(app.answer_timeout().as_millis()).unwrap_or(90_000),
+            callin_timeout_ms: u64::try_from(callin.as_millis()).unwrap_or(3_000),
             active: app.status == AppStatus::Active,
             ..App::new(app.id, app.key.as_str())
         };

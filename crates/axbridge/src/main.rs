@@ -6,6 +6,7 @@ mod demo;
 mod directory;
 mod logging;
 mod metrics;
+mod oracle;
 mod platform;
 mod recordings;
 mod secret;

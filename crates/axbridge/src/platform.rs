@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axbridge_api::{
-    Api, ApiConfig, ApiState, Deliverer, DelivererConfig, ServeConfig, TargetPolicy, UrlSigner,
+    Api, ApiConfig, ApiState, Applications, Deliverer, DelivererConfig, ServeConfig, TargetPolicy,
+    UrlSigner, notify,
 };
 use axbridge_binding::Table;
 use axbridge_call::{Directory, SwitchConfig};
 use axbridge_engine::recording::RecordingConfig;
-use axbridge_engine::{Engine, EngineConfig, EngineHandle, Journal, ListenAt, ports::PortConfig};
+use axbridge_engine::{
+    Engine, EngineConfig, EngineHandle, Journal, ListenAt, OracleRef, ports::PortConfig,
+};
 use axbridge_media::tone;
 use axbridge_sip::EndpointConfig;
 use axbridge_store::{Store, StoreConfig};
@@ -24,6 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::control::EngineControl;
+use crate::oracle::Outside;
 use crate::{directory, metrics, recordings, secret};
 
 /// A running platform.
@@ -75,9 +79,13 @@ impl Platform {
         );
         let directory = Arc::new(Directory::new(table));
         let changes = store.changes();
-        directory::publish(&store, &directory).await?;
+        let callin = callin_timeout(&config);
+        directory::publish(&store, &directory, callin).await?;
+        let apps = Applications::read(&store)
+            .await
+            .context("reading applications")?;
         let metrics = metrics::install(&config)?;
-        let engine = start_engine(&config, recording.clone(), &directory, &store)?;
+        let engine = start_engine(&config, recording.clone(), &directory, &store, &apps)?;
         let (stop, stopped) = watch::channel(false);
         let (stop_back, back_stopped) = watch::channel(false);
         let mut platform = Platform {
@@ -102,6 +110,7 @@ impl Platform {
         platform.back.push(directory::follow(
             platform.store.clone(),
             directory,
+            callin,
             changes,
             back_stopped.clone(),
         ));
@@ -111,7 +120,7 @@ impl Platform {
             back_stopped.clone(),
         ));
         platform
-            .serve(recording.served_dir, stopped, back_stopped.clone())
+            .serve(apps, recording.served_dir, stopped, back_stopped.clone())
             .await?;
         if let (Some(recorder), Some(listen)) = (metrics, platform.config.metrics.listen) {
             let (address, task) =
@@ -125,6 +134,7 @@ impl Platform {
     /// Starts the APIs and the deliverer.
     async fn serve(
         &mut self,
+        apps: Arc<Applications>,
         recordings_dir: PathBuf,
         stopped: watch::Receiver<bool>,
         back: watch::Receiver<bool>,
@@ -141,10 +151,7 @@ impl Platform {
             .public_url
             .clone()
             .unwrap_or_else(|| format!("{scheme}://{}", self.addresses.api));
-        let targets = TargetPolicy {
-            allow_private: config.notify.allow_private,
-            allowed: config.notify.allowed.clone(),
-        };
+        let targets = targets(config);
         let token = secret::operator_token(config)?;
         let links = UrlSigner::from_file(&config.store.dir.join("url-key"))
             .context("the key of recording URLs")?;
@@ -159,13 +166,8 @@ impl Platform {
             ..ApiConfig::default()
         };
         let control = Arc::new(EngineControl::new(self.engine.clone()));
-        let api = Api::new(ApiState::new(
-            api_config,
-            self.store.clone(),
-            control,
-            links.clone(),
-        ))
-        .await?;
+        let state = ApiState::new(api_config, self.store.clone(), control, links.clone());
+        let api = Api::over(state, apps).await?;
         let deliverer_config = DelivererConfig {
             per_app: config.notify.per_app,
             total: config.notify.total,
@@ -299,11 +301,34 @@ pub fn recording_config(config: &Config) -> RecordingConfig {
     }
 }
 
+fn targets(config: &Config) -> TargetPolicy {
+    TargetPolicy {
+        allow_private: config.notify.allow_private,
+        allowed: config.notify.allowed.clone(),
+    }
+}
+
+fn callin_timeout(config: &Config) -> Duration {
+    Duration::from_millis(config.notify.callin_timeout_ms)
+}
+
+/// Who answers the questions of calls.
+fn oracle(config: &Config, store: &Store, apps: &Arc<Applications>) -> Result<OracleRef> {
+    let rules = notify::AskRules {
+        timeout: callin_timeout(config),
+        ..notify::AskRules::default()
+    };
+    let sender = notify::Sender::new(targets(config), rules.timeout)?;
+    let asker = notify::Asker::new(Arc::clone(apps), sender, rules);
+    Ok(OracleRef(Arc::new(Outside::new(store.clone(), asker))))
+}
+
 fn start_engine(
     config: &Config,
     recording: RecordingConfig,
     directory: &Arc<Directory>,
     store: &Store,
+    apps: &Arc<Applications>,
 ) -> Result<EngineHandle> {
     let listen: Vec<ListenAt> = config
         .sip
@@ -344,6 +369,7 @@ fn start_engine(
         },
         overload_delay: Duration::from_millis(config.sip.overload_delay_ms),
         udp_buffer_bytes: config.sip.udp_buffer_bytes,
+        oracle: Some(oracle(config, store, apps)?),
         // Tags, branches and SSRCs follow from it: it has to be unguessable.
         seed: rand::rng().next_u64(),
         ..EngineConfig::loopback(&config.store.dir)

@@ -194,6 +194,8 @@ section! {
         total: usize = 512,
         /// Time for one post, in milliseconds.
         timeout_ms: u64 = 5_000,
+        /// Time for the customer's answer to a call of X mode, in milliseconds.
+        callin_timeout_ms: u64 = 3_000,
     }
 }
 

@@ -145,6 +145,13 @@ impl Config {
         if !(1..=64).contains(&self.sip.shards) || !(1..=64).contains(&self.media.workers) {
             return wrong("sip", "shards", "shards and media workers are 1 to 64");
         }
+        if !(100..=30_000).contains(&self.notify.callin_timeout_ms) {
+            return wrong(
+                "notify",
+                "callin_timeout_ms",
+                "use 100 to 30000; the caller waits as long",
+            );
+        }
         for (key, value) in [
             ("minute_ms", self.test.minute_ms),
             ("retry_minute_ms", self.test.retry_minute_ms),
@@ -288,6 +295,10 @@ mod tests {
             ("[admin]\ntoken = \"short\"", &["16 characters"]),
             ("[api]\ntls_key = \"k.pem\"", &["go together"]),
             ("[node]\nname = \"n_1\"", &["letters and digits"]),
+            (
+                "[notify]\ncallin_timeout_ms = 40000",
+                &["[notify] callin_timeout_ms", "30000"],
+            ),
             ("x", &["line 1"]),
         ];
         for (text, words) in table {
