@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "binding",
     "media",
     "call",
+    "sms",
     "store",
     "engine",
     "api",
@@ -22,7 +23,7 @@ const ORDER: &[&str] = &[
 ];
 
 /// No sockets, files, threads or clocks: bytes and time are arguments.
-const SANS_IO: &[&str] = &["numbering", "sip", "binding", "media", "call"];
+const SANS_IO: &[&str] = &["numbering", "sip", "binding", "media", "call", "sms"];
 
 const LICENCES: &[&str] = &[
     "0BSD",

@@ -12,6 +12,10 @@ use crate::types::{NumberInfo, Policy};
 use axbridge_numbering::Number;
 use std::sync::Arc;
 
+mod text;
+
+pub use text::{TextDecision, TextRefusal};
+
 /// One state of what stands under a key.
 struct Standing {
     side: Packed,

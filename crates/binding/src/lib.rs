@@ -30,6 +30,7 @@ mod sweep;
 mod table;
 mod types;
 
+pub use decide::{TextDecision, TextRefusal};
 pub use kinds::{Ax, Axb, Axe, AxybX, AxybY, CallBack, Extension, Reached, Temporary};
 pub use route::{Decision, Refusal, Route, RouteKind};
 pub use table::Table;
