@@ -32,7 +32,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -87,6 +87,8 @@ struct Shared {
     /// There until recovery is done.
     ingest: Mutex<Option<Ingest>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// When a write was last tried on behalf of a health check, and what came of it.
+    probed: tokio::sync::Mutex<Option<(Instant, Result<(), StoreError>)>>,
     /// Held for as long as the store is open: two processes on one folder would eat each other's journal.
     lock: Mutex<Option<File>>,
 }
@@ -126,6 +128,7 @@ impl Store {
             changes,
             outbox_changes,
             in_flight: InFlight::default(),
+            probed: tokio::sync::Mutex::default(),
             journal,
             progress,
             ingest: Mutex::new(Some(ingest)),
@@ -194,6 +197,25 @@ impl Store {
     /// Bytes of facts that are in the journal and not yet in the tables.
     pub fn journal_backlog(&self) -> u64 {
         self.shared.journal.unread()
+    }
+
+    /// Whether a bind would be kept: writes and commits a row, at most once a second however often it is asked, so
+    /// that it may be open to everybody.
+    ///
+    /// # Errors
+    /// What kept the row from being written.
+    pub async fn writable(&self) -> Result<(), StoreError> {
+        let mut probed = self.shared.probed.lock().await;
+        if let Some((at, result)) = &*probed
+            && at.elapsed() < Duration::from_secs(1)
+        {
+            return result.clone();
+        }
+        let result = self
+            .write(|ctx| Ok(sql::next(ctx.conn, "health_checks").map(drop)?))
+            .await;
+        *probed = Some((Instant::now(), result.clone()));
+        result
     }
 
     /// Waits until everything that was appended before is in the tables. Endless while the database is down.

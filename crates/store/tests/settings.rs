@@ -236,3 +236,18 @@ async fn a_closed_store_refuses_and_a_full_queue_is_answered_at_once() {
         .await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn a_database_that_another_holds_is_not_writable() {
+    let f = Fixture::new().await;
+    f.store.writable().await.expect("free");
+    let other = rusqlite::Connection::open(f.dir.0.join("axbridge.db")).expect("open");
+    other.execute_batch("BEGIN IMMEDIATE").expect("held");
+    // What was found a moment ago holds for a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    let refused = f.store.writable().await.expect_err("held");
+    assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+    other.execute_batch("ROLLBACK").expect("let go");
+    tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    f.store.writable().await.expect("free again");
+}

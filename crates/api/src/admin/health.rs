@@ -14,16 +14,16 @@ pub(super) async fn health() -> Result<Response> {
     answer(StatusCode::OK, &json!({"status": "ok"}))
 }
 
-/// `GET /admin/v1/ready`: the store answers too, so binds can be taken. 503 otherwise (calls may still go on).
+/// `GET /admin/v1/ready`: the store takes writes too, so binds can be kept. 503 otherwise (calls may still go on).
 pub(super) async fn ready(State(api): State<Api>) -> Result<Response> {
-    match api.store().trunks().await {
-        Ok(_) => answer(StatusCode::OK, &json!({"status": "ready"})),
+    match api.store().writable().await {
+        Ok(()) => answer(StatusCode::OK, &json!({"status": "ready"})),
         Err(error) => {
-            tracing::warn!(%error, "not ready: the store does not answer");
+            tracing::warn!(%error, "not ready: the store takes no writes");
             Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not_ready",
-                "The store does not answer.",
+                "The store takes no writes.",
                 "Look at the disk and at the server's log.",
             ))
         }

@@ -392,6 +392,13 @@ async fn ready_says_whether_the_store_answers_and_customers_get_no_inner_text() 
     tokio::task::spawn_blocking(move || store.close())
         .await
         .unwrap();
+    // What was found a moment ago holds for a second.
+    tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    let not_ready = h.send(ready()).await;
+    assert_eq!(
+        (not_ready.status.as_u16(), &not_ready.json()["error"]),
+        (503, &json!("not_ready"))
+    );
     let bind =
         json!({"callerNum": "+8613900000001", "calleeNum": "+8613900000002", "relationNum": X});
     let answer = h
