@@ -18,6 +18,9 @@ use crate::error::BindError;
 use crate::settings::{AxeSettings, Mode};
 use crate::sql::num;
 
+/// Numbers X that are tried when the customer names none.
+const NUMBERS_TRIED: u32 = 16;
+
 impl Store {
     /// Makes an AXE binding. When this returns it is durable and calls route by it. `Bound` when A is on that X,
     /// `NoExtension` when the extension is taken or none is free on the X that was named.
@@ -39,19 +42,16 @@ fn bind(ctx: &mut Ctx<'_>, request: AxeBindRequest) -> Result<AxeBinding, BindEr
     if outlives(record_ms, life_ms) {
         return Err(BindError::CallBackOutlives);
     }
-    let x = match request.x {
+    let (x, extension) = match request.x {
         Some(x) => {
             check_named(ctx, &request, x, room(&settings.axe))?;
-            x
+            let extension = place(ctx, &request, x, digits)?;
+            (x, extension.ok_or(BindError::NoExtension)?)
         }
-        None => pick(ctx, &request, room_to_allot(&settings.axe, &request))?,
-    };
-    if request.call_back == CallBack::Number(x) {
-        return Err(BindError::SameParty);
-    }
-    let extension = match request.extension {
-        Some(extension) => take(ctx, x, extension)?,
-        None => allot(ctx, x, digits)?.ok_or(BindError::NoExtension)?,
+        None => {
+            let room = room_to_allot(&settings.axe, &request);
+            pick(ctx, &request, digits, room)?
+        }
     };
     let now_ms = ctx.now_ms;
     let stored = Stored {
@@ -116,7 +116,7 @@ fn check_named(
     x: Number,
     room: u32,
 ) -> Result<(), BindError> {
-    if x == request.a {
+    if x == request.a || request.call_back == CallBack::Number(x) {
         return Err(BindError::SameParty);
     }
     let mut bound = named(ctx, request.app, x)?.pairs;
@@ -133,37 +133,89 @@ fn check_named(
     Ok(())
 }
 
+/// The extension that this binding gets on X; none when the one that is wanted is taken, or when none is free.
+fn place(
+    ctx: &mut Ctx<'_>,
+    request: &AxeBindRequest,
+    x: Number,
+    digits: u8,
+) -> Result<Option<Extension>, BindError> {
+    if let Some(wanted) = request.extension {
+        return take(ctx, x, wanted);
+    }
+    if let Some(free) = allot(ctx, x, digits)? {
+        return Ok(Some(free));
+    }
+    // Extensions may be held by bindings that are over for so long that they have rested, unswept.
+    match sweep_number(ctx, x)? {
+        0 => Ok(None),
+        _ => Ok(allot(ctx, x, digits)?),
+    }
+}
+
 /// The extension that the customer wants, if nobody has it. It may have been let go just now: he knows.
-fn take(ctx: &mut Ctx<'_>, x: Number, extension: Extension) -> Result<Extension, BindError> {
+fn take(
+    ctx: &mut Ctx<'_>,
+    x: Number,
+    extension: Extension,
+) -> Result<Option<Extension>, BindError> {
     if let Some(old) = at_extension(ctx.conn, x, extension)? {
         if is_live(old.axe.expires_at_ms, ctx.now_ms) {
-            return Err(BindError::NoExtension);
+            return Ok(None);
         }
         delete(ctx, &old)?;
     }
-    Ok(extension)
+    Ok(Some(extension))
 }
 
-/// Finds an X by area, on which A is not and the extension that is wanted is free.
-fn pick(ctx: &mut Ctx<'_>, request: &AxeBindRequest, room: u32) -> Result<Number, BindError> {
-    if let Some(x) = choose(ctx, request, room)? {
-        return Ok(x);
-    }
-    // Numbers may be full of bindings that are over and only wait for the sweeper.
-    if sweep(ctx, SWEEP_FOR_ROOM)? > 0
-        && let Some(x) = choose(ctx, request, room)?
-    {
-        return Ok(x);
+/// Finds an X by area, on which A is not and an extension is free. One with room may have none that has rested:
+/// then another.
+fn pick(
+    ctx: &mut Ctx<'_>,
+    request: &AxeBindRequest,
+    digits: u8,
+    room: u32,
+) -> Result<(Number, Extension), BindError> {
+    let mut resting = HashSet::new();
+    for _ in 0..NUMBERS_TRIED {
+        let Some(x) = with_room(ctx, request, room, &resting)? else {
+            break;
+        };
+        if let Some(extension) = place(ctx, request, x, digits)? {
+            return Ok((x, extension));
+        }
+        resting.insert(num(x));
     }
     Err(BindError::NoNumber)
+}
+
+fn with_room(
+    ctx: &mut Ctx<'_>,
+    request: &AxeBindRequest,
+    room: u32,
+    except: &HashSet<i64>,
+) -> Result<Option<Number>, BindError> {
+    if let Some(x) = choose(ctx, request, room, except)? {
+        return Ok(Some(x));
+    }
+    // Numbers may be full of bindings that are over and only wait for the sweeper.
+    match sweep(ctx, SWEEP_FOR_ROOM)? {
+        0 => Ok(None),
+        _ => Ok(choose(ctx, request, room, except)?),
+    }
 }
 
 fn choose(
     ctx: &mut Ctx<'_>,
     request: &AxeBindRequest,
     room: u32,
+    except: &HashSet<i64>,
 ) -> rusqlite::Result<Option<Number>> {
-    let mut taken = HashSet::from([num(request.a)]);
+    let mut taken = except.clone();
+    taken.insert(num(request.a));
+    if let CallBack::Number(number) = request.call_back {
+        taken.insert(num(number));
+    }
     let sql = "SELECT x FROM axe_bindings WHERE a = ?1
                UNION SELECT x FROM axe_bindings WHERE app = ?2 AND extension = ?3";
     let mut statement = ctx.conn.prepare_cached(sql)?;

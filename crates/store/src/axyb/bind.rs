@@ -4,7 +4,7 @@ use axbridge_numbering::Number;
 use rusqlite::params;
 
 use super::rows::{Relation, insert};
-use super::sweep::sweep;
+use super::sweep::{sweep, sweep_parts};
 use super::types::{AxybBindX, AxybRelation};
 use crate::Store;
 use crate::bound::{SWEEP_FOR_ROOM, expiry, may_record, new_id, rules};
@@ -55,7 +55,8 @@ fn pick(ctx: &mut Ctx<'_>, request: &AxybBindX) -> Result<Number, BindError> {
     if let Some(x) = choose::free(ctx, &wish, [request.a; 2])? {
         return Ok(x);
     }
-    // Numbers may be held by relations that are over and only wait for the sweeper.
+    // Numbers may be held, as X or as Y, by what is over and only waits for the sweeper.
     sweep(ctx, SWEEP_FOR_ROOM)?;
+    sweep_parts(ctx, SWEEP_FOR_ROOM)?;
     choose::free(ctx, &wish, [request.a; 2])?.ok_or(BindError::NoNumber)
 }
