@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axbridge_binding::{AppId, SubscriptionId};
 use axbridge_numbering::Number;
 use axbridge_store::{BindError, BindRequest, ModifyRequest, Query, Unbind};
-use common::{Fixture, person, private, request};
+use common::{Fixture, Random, person, private, request};
 
 const NUMBERS: u64 = 3;
 const PEOPLE: u64 = 7;
@@ -63,18 +63,6 @@ impl Model {
             caller if caller == bound.b => Some(bound.a),
             _ => None,
         })
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
     }
 }
 

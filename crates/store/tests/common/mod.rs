@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use axbridge_binding::{AppId, CallDirection, Policy, Table, TrunkId};
+use axbridge_binding::{
+    AppId, CallDirection, Decision, Policy, Refusal, SubscriptionId, Table, TrunkId,
+};
 use axbridge_call::{CallRecord, Fact, FactKind};
 use axbridge_numbering::Number;
 use axbridge_store::{
-    AppSettings, AreaMatch, BindRequest, Mode, NewApp, NewNumber, Secret, Store, StoreConfig,
+    AppSettings, AreaMatch, BindRequest, Mode, NewApp, NewNumber, NumberRecord, Secret, Store,
+    StoreConfig,
 };
 
 /// A folder below the build's own temporary folder, removed at the end.
@@ -110,11 +113,16 @@ impl Fixture {
     }
 
     pub async fn app(&self, key: &str, settings: AppSettings) -> AppId {
+        self.app_in(Mode::Axb, key, settings).await
+    }
+
+    /// An application of this mode.
+    pub async fn app_in(&self, mode: Mode, key: &str, settings: AppSettings) -> AppId {
         let new = NewApp {
             key: key.into(),
             secret: Secret::new("not a secret"),
             sp_id: "acme".into(),
-            mode: Mode::Axb,
+            mode,
             settings,
         };
         self.store.create_app(new).await.expect("app").id
@@ -134,12 +142,103 @@ impl Fixture {
             .expect("number");
     }
 
+    /// X as it stands.
+    pub async fn number(&self, x: Number) -> NumberRecord {
+        let number = self.store.number(x).await.expect("read");
+        number.expect("the number is there")
+    }
+
+    /// What `caller` meets who dials `x` now.
+    pub fn meets(&self, x: Number, caller: Number) -> Meets {
+        Meets::of(self.table.decide(x, caller, self.clock.now()))
+    }
+
+    /// Tells, as a call does, that `caller` is put through to A of this binding now.
+    pub async fn reached(
+        &self,
+        app: AppId,
+        session: &str,
+        subscription: SubscriptionId,
+        caller: Number,
+    ) {
+        let mut writer = self.store.journal_writer(0).expect("writer");
+        let reached = FactKind::Reached {
+            caller: caller.to_global(),
+        };
+        let told = Fact {
+            at_ms: self.clock.now(),
+            subscription_id: Some(subscription.to_string().into()),
+            ..fact(app, session, 0, reached)
+        };
+        writer.append(&[told]).expect("append");
+        self.store.journal_settled().await;
+    }
+
     /// Who is called when `caller` dials `x` now.
     pub fn callee(&self, x: Number, caller: Number) -> Option<Number> {
         self.table
             .route(x, caller, self.clock.now())
             .ok()
             .map(|route| route.callee)
+    }
+}
+
+/// What a caller meets, in as much as the tests look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meets {
+    /// The first is called and sees the second.
+    Callee(Number, Number),
+    /// The question for an extension.
+    Menu,
+    /// The binding's own prompt.
+    Tone,
+    /// A stranger in need of a Y.
+    NeedsY,
+    /// The name of the refusal.
+    Refused(&'static str),
+}
+
+impl Meets {
+    pub fn of(decision: Result<Decision, Refusal>) -> Meets {
+        match decision {
+            Ok(Decision::Connect(route, _)) => Meets::Callee(route.callee, route.display),
+            Ok(Decision::Menu { .. }) => Meets::Menu,
+            Ok(Decision::PlayAndEnd { .. }) => Meets::Tone,
+            Ok(Decision::AllocateY { .. }) => Meets::NeedsY,
+            Ok(_) => Meets::Refused("another decision"),
+            Err(Refusal::NoAxBinding { .. }) => Meets::Refused("8018"),
+            Err(Refusal::NoAxybBinding { .. }) => Meets::Refused("8030"),
+            Err(Refusal::BadExtension { .. }) => Meets::Refused("8022"),
+            Err(Refusal::WrongDirection { .. }) => Meets::Refused("8016"),
+            Err(Refusal::NoTemporaryCallee { .. }) => Meets::Refused("8013"),
+            Err(Refusal::TurnedOff { .. }) => Meets::Refused("8104"),
+            Err(Refusal::NoCallBack { .. }) => Meets::Refused("8019"),
+            Err(Refusal::SelfCall { .. }) => Meets::Refused("8032"),
+            Err(_) => Meets::Refused("another refusal"),
+        }
+    }
+}
+
+/// A short generator whose numbers are the same on every machine.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of these.
+    pub fn of<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        let count = from.len() as u64;
+        (count > 0).then(|| from[self.below(count) as usize])
     }
 }
 
