@@ -120,6 +120,7 @@ fn directory() -> Arc<Directory> {
     directory.publish(Snapshot {
         trunks: [trunk(1, "10.1.0.1:5060"), trunk(2, "10.2.0.1:5060")].into(),
         apps: [(AppId(1), Arc::new(app))].into(),
+        ..Snapshot::default()
     });
     Arc::new(directory)
 }

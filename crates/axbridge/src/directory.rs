@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axbridge_binding::AppId;
-use axbridge_call::{App, AppPrompts, Directory, MenuRules, Snapshot};
+use axbridge_call::{App, AppPrompts, Directory, MenuRules, Snapshot, Standing};
 use axbridge_media::Prompt;
 use axbridge_numbering::Number;
 use axbridge_store::{AppStatus, AxeSettings, Configuration, Store};
@@ -97,7 +97,7 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts, callin: Duration
             prompts: files,
             answer_timeout_ms: u64::try_from(app.answer_timeout().as_millis()).unwrap_or(90_000),
             callin_timeout_ms: u64::try_from(callin.as_millis()).unwrap_or(3_000),
-            active: app.status == AppStatus::Active,
+            standing: standing(app.status),
             ..App::new(app.id, app.key.as_str())
         };
         (app.id, Arc::new(app))
@@ -105,6 +105,15 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts, callin: Duration
     Snapshot {
         trunks,
         apps: apps.collect(),
+        ..Snapshot::default()
+    }
+}
+
+fn standing(status: AppStatus) -> Standing {
+    match status {
+        AppStatus::Active => Standing::Active,
+        AppStatus::Suspended => Standing::Suspended,
+        AppStatus::Frozen => Standing::Frozen,
     }
 }
 

@@ -13,11 +13,13 @@ use axbridge_numbering::{Number, NumberRules};
 use serde::{Deserialize, Serialize};
 
 use crate::busy::Busy;
+use crate::rules::{BlockedNumbers, CallRules, Counts, PlatformRules, Standing};
 
 /// Everything that a call looks up. Reading takes no lock.
 pub struct Directory {
     snapshot: ArcSwap<Snapshot>,
     pub(crate) busy: Arc<Busy>,
+    pub(crate) counts: Counts,
     /// Who may reach whom through which X.
     pub table: Arc<Table>,
 }
@@ -28,6 +30,7 @@ impl Directory {
         Directory {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             busy: Arc::default(),
+            counts: Counts::default(),
             table,
         }
     }
@@ -37,7 +40,13 @@ impl Directory {
         self.busy.len()
     }
 
-    /// Replaces trunks and applications; calls in progress keep what they began with.
+    /// Counts of calls, of the running day, that had to make room for others since the start; they are bounded. While
+    /// this grows, frequency limits are looser than they are set.
+    pub fn counts_forgotten(&self) -> u64 {
+        self.counts.forgotten()
+    }
+
+    /// Replaces trunks, applications and rules; calls in progress keep what they began with.
     pub fn publish(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
     }
@@ -48,13 +57,17 @@ impl Directory {
     }
 }
 
-/// Trunks and applications, as they are at one moment.
+/// Trunks, applications and rules, as they are at one moment.
 #[derive(Default)]
 pub struct Snapshot {
     /// By trunk id.
     pub trunks: HashMap<TrunkId, Arc<Trunk>>,
     /// By application id.
     pub apps: HashMap<AppId, Arc<App>>,
+    /// What all calls are allowed.
+    pub rules: PlatformRules,
+    /// Who may not call or be called.
+    pub blocked: BlockedNumbers,
 }
 
 impl Snapshot {
@@ -291,8 +304,12 @@ pub struct App {
     pub prompts: HashMap<Arc<str>, Arc<Prompt>>,
     /// How long the callee may ring, in milliseconds.
     pub answer_timeout_ms: u64,
-    /// False when the application is suspended.
-    pub active: bool,
+    /// Whether its calls are served.
+    pub standing: Standing,
+    /// The account that it belongs to, as a number that stays: calls of one account are counted together.
+    pub account: u64,
+    /// What its calls are allowed.
+    pub rules: CallRules,
 }
 
 impl App {
@@ -308,7 +325,9 @@ impl App {
             callin_timeout_ms: 3_000,
             prompts: HashMap::new(),
             answer_timeout_ms: 90_000,
-            active: true,
+            standing: Standing::Active,
+            account: 0,
+            rules: CallRules::default(),
         }
     }
 }

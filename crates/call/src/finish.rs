@@ -31,6 +31,10 @@ impl Call {
         self.release(ctx, Side::A, ending);
         self.release(ctx, Side::B, ending);
         let fact = self.story.disconnect(ctx.now.wall_ms, ending);
+        if let (Some(caller), Some(ended)) = (self.arrived.caller, self.story.put_through()) {
+            let counts = &ctx.core.directory.counts;
+            counts.note(&self.arrived.app, caller, ctx.now.wall_ms, ended);
+        }
         ctx.core.tell(fact);
         self.record_if_complete(ctx);
     }

@@ -30,6 +30,7 @@ mod plane;
 mod progress;
 mod reliable;
 mod requests;
+mod rules;
 mod settle;
 mod setup;
 mod sound;
@@ -50,4 +51,8 @@ pub use fact::{CallRecord, Fact, FactKind, LegQuality};
 pub use limit::{Limit, LimitChange, NewLength};
 pub use outcome::{Bar, Ending, Outcome};
 pub use plane::{CallKey, MediaPlane, NoPorts, Now};
+pub use rules::{
+    BadPattern, Blocked, BlockedNumbers, CallRate, CallRules, CallTimeRule, CallingHours,
+    ConnectRateRule, Party, Pattern, PlatformRules, Standing, UtcOffset,
+};
 pub use switch::{StoppedBy, Switch, SwitchCounters};

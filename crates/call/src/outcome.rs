@@ -41,8 +41,10 @@ pub enum Ending {
     WrongDirection,
     /// X may not be used (suspended, unavailable).
     NumberUnusable,
-    /// The application is suspended.
+    /// The application is suspended: it has no capability to call.
     AppSuspended,
+    /// The account of the application is frozen.
+    SubscriberFrozen,
     /// The caller's number is missing or unusable.
     NoCallerNumber,
     /// No trunk leads to the callee.
@@ -105,9 +107,13 @@ pub enum Bar {
     Caller,
     /// The callee is on the operator's list.
     Callee,
+    /// Too many calls of the account, or of the whole node.
+    DeveloperRate,
     /// Too many calls of the application.
     AppRate,
-    /// Too many calls through X.
+    /// Too many calls in which one number is displayed.
+    DisplayRate,
+    /// Too many calls that dial X.
     NumberRate,
     /// Too many calls by the caller.
     CallerRate,
@@ -117,6 +123,14 @@ pub enum Bar {
     TimeOfDay,
     /// A landline may not call.
     Landline,
+    /// Callers from another country are not served.
+    InternationalIn,
+    /// Callees in another country are not called.
+    InternationalOut,
+    /// Too many of the caller's calls were very short.
+    CallTime,
+    /// Too few of the caller's calls were answered.
+    ConnectRate,
     /// The binding would show the real caller, and the trunk does not take that.
     RealCallerShown,
 }
@@ -205,7 +219,8 @@ impl Ending {
                 None,
             ),
             E::NumberUnusable => of(8055, "The number cannot be used.", 8055, 31, 480, None),
-            E::AppSuspended => of(7108, "The subscriber is frozen.", 7108, 31, 480, None),
+            E::AppSuspended => of(7106, "The application is suspended.", 7106, 31, 480, None),
+            E::SubscriberFrozen => of(7108, "The subscriber is frozen.", 7108, 31, 480, None),
             E::NoCallerNumber => of(
                 8014,
                 "The number of the caller is missing.",
@@ -287,12 +302,18 @@ fn barred(bar: Bar) -> Outcome {
     match bar {
         Bar::Caller => refused(7005, "The caller is on the blacklist.", 21, 403),
         Bar::Callee => refused(7004, "The callee is on the blacklist.", 21, 403),
+        Bar::DeveloperRate => refused(7001, "Too many calls of the account.", 42, 480),
         Bar::AppRate => refused(7002, "Too many calls of the application.", 42, 480),
+        Bar::DisplayRate => refused(7003, "Too many calls displaying the number.", 42, 480),
         Bar::NumberRate => refused(8049, "Too many calls through the number.", 42, 480),
         Bar::CallerRate => refused(8047, "Too many calls by the caller.", 42, 480),
         Bar::CalleeRate => refused(8048, "Too many calls to the callee.", 42, 480),
         Bar::TimeOfDay => refused(8050, "Calls are not allowed at this time.", 21, 403),
         Bar::Landline => refused(8023, "The fixnum cannot be caller", 21, 403),
+        Bar::InternationalIn => refused(8042, "Callers abroad are not served.", 21, 403),
+        Bar::InternationalOut => refused(8043, "Callees abroad are not served.", 21, 403),
+        Bar::CallTime => refused(8044, "Too many calls were too short.", 42, 480),
+        Bar::ConnectRate => refused(8046, "Too few calls were answered.", 42, 480),
         Bar::RealCallerShown => refused(8024, "The real caller may not be shown.", 21, 403),
     }
 }
@@ -360,15 +381,21 @@ fn refined(status: u16, q850: Option<u8>) -> u16 {
 mod tests {
     use super::{Bar, Ending, Outcome};
 
-    const BARS: [Bar; 9] = [
+    const BARS: [Bar; 15] = [
         Bar::Caller,
         Bar::Callee,
+        Bar::DeveloperRate,
         Bar::AppRate,
+        Bar::DisplayRate,
         Bar::NumberRate,
         Bar::CallerRate,
         Bar::CalleeRate,
         Bar::TimeOfDay,
         Bar::Landline,
+        Bar::InternationalIn,
+        Bar::InternationalOut,
+        Bar::CallTime,
+        Bar::ConnectRate,
         Bar::RealCallerShown,
     ];
 
@@ -392,7 +419,8 @@ mod tests {
             E::NoBinding => (8014, 8014, 403, None),
             E::WrongDirection => (8016, 8016, 403, None),
             E::NumberUnusable => (8055, 8055, 480, None),
-            E::AppSuspended => (7108, 7108, 480, None),
+            E::AppSuspended => (7106, 7106, 480, None),
+            E::SubscriberFrozen => (7108, 7108, 480, None),
             E::NoCallerNumber => (8014, 7103, 403, None),
             E::NoRoute => (8020, 7508, 503, None),
             E::NoPorts => (522, 522, 503, None),
@@ -418,12 +446,18 @@ mod tests {
             E::Barred(bar) => match bar {
                 Bar::Caller => (7005, 7005, 403, None),
                 Bar::Callee => (7004, 7004, 403, None),
+                Bar::DeveloperRate => (7001, 7001, 480, None),
                 Bar::AppRate => (7002, 7002, 480, None),
+                Bar::DisplayRate => (7003, 7003, 480, None),
                 Bar::NumberRate => (8049, 8049, 480, None),
                 Bar::CallerRate => (8047, 8047, 480, None),
                 Bar::CalleeRate => (8048, 8048, 480, None),
                 Bar::TimeOfDay => (8050, 8050, 403, None),
                 Bar::Landline => (8023, 8023, 403, None),
+                Bar::InternationalIn => (8042, 8042, 403, None),
+                Bar::InternationalOut => (8043, 8043, 403, None),
+                Bar::CallTime => (8044, 8044, 480, None),
+                Bar::ConnectRate => (8046, 8046, 480, None),
                 Bar::RealCallerShown => (8024, 8024, 403, None),
             },
         }
@@ -453,6 +487,7 @@ mod tests {
             E::WrongDirection,
             E::NumberUnusable,
             E::AppSuspended,
+            E::SubscriberFrozen,
             E::NoCallerNumber,
             E::NoRoute,
             E::NoPorts,

@@ -55,9 +55,6 @@ pub(crate) enum Next {
 
 /// Decides about a call that has come in, or for which a number has just been allocated.
 pub(crate) fn decide(ctx: &Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Next {
-    if !arrived.app.active {
-        return Next::Refuse(Ending::AppSuspended);
-    }
     let Some(caller) = arrived.caller else {
         return Next::Refuse(Ending::NoCallerNumber);
     };

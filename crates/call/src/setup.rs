@@ -21,6 +21,7 @@ use crate::outcome::{Bar, Ending};
 use crate::plan::{self, Arrived, Next, Plan, Way};
 use crate::plane::CallKey;
 use crate::reliable;
+use crate::rules;
 use crate::sound::{Purpose, Sound};
 use crate::story::Story;
 
@@ -77,7 +78,10 @@ impl Call {
             caller,
             max_forwards: theirs.saturating_sub(1),
         };
-        let next = plan::decide(ctx, &arrived, &mut story);
+        let next = match rules::admit_caller(ctx, &arrived, &incoming.trunk) {
+            Ok(()) => plan::decide(ctx, &arrived, &mut story),
+            Err(ending) => Next::Refuse(ending),
+        };
         let asked = matches!(next, Next::Ask(QuestionKind::CallIn { .. }));
         let fact = story.call_in(ctx.now.wall_ms, asked);
         ctx.core.tell(fact);
@@ -142,6 +146,9 @@ impl Call {
         let Some(hop) = ctx.core.hop_to(&trunk) else {
             return self.end(ctx, Ending::NoRoute);
         };
+        if let Err(bar) = rules::admit_callee(ctx, &app, &trunk, route.callee, display) {
+            return self.refuse(ctx, Ending::Barred(bar));
+        }
         // At a menu the ports are open already.
         if !self.sound.open && !self.open_media(ctx, Some((&trunk, &hop))) {
             return self.end(ctx, Ending::NoPorts);

@@ -7,6 +7,7 @@ use axbridge_binding::SubscriptionId;
 use crate::directory::App;
 use crate::fact::{CallRecord, Fact, FactKind, LegQuality};
 use crate::outcome::Ending;
+use crate::rules::Ended;
 
 /// Collects what happens and turns it into facts. Without an application there is nobody to tell.
 pub(crate) struct Story {
@@ -179,6 +180,16 @@ impl Story {
             released_by: outcome.released_by,
         };
         self.fact(at_ms, kind)
+    }
+
+    /// How the call went, if anybody was called. Only after the disconnect.
+    pub fn put_through(&self) -> Option<Ended> {
+        let record = &self.record;
+        record.fwd_start_ms?;
+        let talked = |answered_ms| record.call_end_ms.saturating_sub(answered_ms);
+        Some(Ended {
+            talked_ms: record.fwd_answer_ms.map(talked),
+        })
     }
 
     /// The record, once.

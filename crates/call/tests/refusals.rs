@@ -2,97 +2,18 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on fails.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod common;
 
-use axbridge_binding::{
-    AppId, Axb, CallDirection, NumberInfo, NumberStatus, Policy, SubscriptionId, Table, TrunkId,
-};
-use axbridge_call::{
-    App, CallKey, Directory, Listen, MediaPlane, NoPorts, Now, Snapshot, Switch, SwitchConfig,
-    Trunk,
-};
-use axbridge_media as media;
-use axbridge_numbering::Number;
-use axbridge_sip::{EndpointConfig, Hop, Transport};
+use std::time::Instant;
+
+use axbridge_call::{Now, Switch};
+use axbridge_sip::{Hop, Transport};
 use bytes::Bytes;
 
-const X: &str = "+8617000000001";
-const A: &str = "+8613900000001";
-const B: &str = "+8613900000002";
-
-/// Hands out addresses and forgets everything else.
-struct NoMedia;
-
-impl MediaPlane for NoMedia {
-    fn open(&mut self, _: CallKey, a: IpAddr, b: IpAddr) -> Result<[SocketAddr; 2], NoPorts> {
-        Ok([SocketAddr::new(a, 20_000), SocketAddr::new(b, 20_002)])
-    }
-
-    fn command(&mut self, _: CallKey, _: media::Command) {}
-
-    fn close(&mut self, _: CallKey) {}
-}
-
-fn number(text: &str) -> Number {
-    Number::parse_global(text).unwrap()
-}
-
-fn directory() -> Arc<Directory> {
-    let table = Table::with_capacity(16);
-    let info = NumberInfo {
-        app: AppId(1),
-        status: NumberStatus::Normal,
-        trunk: TrunkId(1),
-        mode: axbridge_binding::RouteKind::Axb,
-        area: None,
-    };
-    table.set_number(number(X), info);
-    let axb = Axb {
-        subscription: SubscriptionId(7),
-        app: AppId(1),
-        x: number(X),
-        a: number(A),
-        b: number(B),
-        direction: CallDirection::Both,
-        expires_at_ms: None,
-        policy: Policy::default(),
-        user_data: None,
-    };
-    table.publish_axb(&axb).unwrap();
-    let directory = Directory::new(Arc::new(table));
-    let trunk: Trunk = serde_json::from_value(serde_json::json!({
-        "id": 1, "name": "carrier", "peers": ["192.0.2.1:5060"]
-    }))
-    .unwrap();
-    let app = App::new(AppId(1), "key");
-    directory.publish(Snapshot {
-        trunks: [(TrunkId(1), Arc::new(trunk))].into(),
-        apps: [(AppId(1), Arc::new(app))].into(),
-    });
-    Arc::new(directory)
-}
+use common::{A, B, NoMedia, X};
 
 fn switch(calls_max: usize) -> Switch {
-    let local: SocketAddr = "192.0.2.100:5060".parse().unwrap();
-    let config = SwitchConfig {
-        node: "n1".into(),
-        host: "axbridge.invalid".into(),
-        shard: 0,
-        shards: 1,
-        listen: vec![Listen {
-            transport: Transport::Udp,
-            local,
-            advertised: local,
-        }],
-        calls_max,
-        minute: Duration::from_secs(60),
-        closing_max: Duration::from_secs(10),
-        ring_back: Arc::new(media::tone::ring_back()),
-        sip: EndpointConfig::default(),
-    };
-    Switch::new(config, directory(), 1)
+    common::switch(common::directory(common::app(), |_| {}), calls_max)
 }
 
 /// One request with everything that varies.

@@ -71,6 +71,7 @@ fn directory(carrier_b: SocketAddr) -> Arc<Directory> {
     directory.publish(Snapshot {
         trunks: HashMap::from([(trunk.id, Arc::new(trunk))]),
         apps: HashMap::from([(app.id, Arc::new(app))]),
+        ..Snapshot::default()
     });
     Arc::new(directory)
 }

@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod line;
 mod number;
 mod rules;
 pub mod serde_global;
 
 pub use error::{NumberError, RulesError};
+pub use line::Line;
 pub use number::{MAX_DIGITS, MIN_DIGITS, Number, Revealed};
 pub use rules::{NumberRules, OutFormat};

@@ -71,7 +71,7 @@ pub fn expected(story: &Story) -> Option<Expected> {
     };
     match story.bound {
         Bound::NoSuchX => return None,
-        Bound::AppSuspended => return known(&[7108], 480),
+        Bound::AppSuspended => return known(&[7106], 480),
         _ if story.caller.identity == Identity::Hidden => return known(&[8014], 403),
         Bound::Others => return known(&[8014], 403),
         Bound::ExpiresIn(ms) if ms <= 0 => return known(&[8014], 403),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axbridge_binding::{AppId, Axb, NumberInfo, Policy, SubscriptionId, TrunkId};
-use axbridge_call::{App, AppPrompts, Directory, Listen, Snapshot, SwitchConfig, Trunk};
+use axbridge_call::{App, AppPrompts, Directory, Listen, Snapshot, Standing, SwitchConfig, Trunk};
 use axbridge_media::{Prompt, Side, tone};
 use axbridge_numbering::{Number, NumberRules};
 use axbridge_sip::{EndpointConfig, Transport};
@@ -178,7 +178,10 @@ fn application(id: AppId, story: &Story) -> Arc<App> {
         .map(|(name, prompt)| (Arc::from(name), prompt.clone()))
         .collect(),
         answer_timeout_ms: story.rules.answer_timeout.as_millis() as u64,
-        active: story.bound != Bound::AppSuspended,
+        standing: match story.bound {
+            Bound::AppSuspended => Standing::Suspended,
+            _ => Standing::Active,
+        },
         ..App::new(id, "simulated")
     })
 }

@@ -200,7 +200,7 @@ fn refusals_of_ours() {
         (Bound::Others, 8014, 403),
         (Bound::WrongDirection, 8016, 403),
         (Bound::Suspended, 8055, 480),
-        (Bound::AppSuspended, 7108, 480),
+        (Bound::AppSuspended, 7106, 480),
     ] {
         for refusal_prompts in [false, true] {
             let world = play(Story {
