@@ -99,8 +99,6 @@ def register(mode, scheme, program):
     ALL.append(test)
 
 
-# AXE waits for `collectInfo`, the Python client's life of X mode for `notifyMode` in the record.
-for _mode in ("axb", "ax", "axyb"):
+for _mode in ("axb", "ax", "axe", "axyb", "x"):
     register(_mode, "aksk", AKSK)
-for _mode in ("axb", "ax", "axyb", "x"):
     register(_mode, "wsse", WSSE)

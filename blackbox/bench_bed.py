@@ -14,7 +14,6 @@ X2 = "+8617000000002"
 A = "+8613900000001"
 B = "+8613900000002"
 STRANGER = "+8613900000009"
-A_IP, B_IP = "127.0.0.2", "127.0.0.3"
 # What must never be seen on the other side besides the numbers: the canaries of the scenarios, and the addresses.
 CANARIES = [b"canary", b"Canary"]
 
@@ -27,9 +26,9 @@ class Bed:
     def __init__(self, binary, folder, minute_ms=60000, settings=None, extra="", transport="udp", ipv6=False):
         self.folder = folder
         self.sink = Sink("demoKey01", "demoSecret-0123456789")
-        self.a_ip, self.b_ip = ("::1", "::1") if ipv6 else (A_IP, B_IP)
+        ours, self.a_ip, self.b_ip = ("::1", "::1", "::1") if ipv6 else phones.own_addresses()
         self.tcp = transport == "tcp"
-        self.platform = Platform(binary, folder, minute_ms, extra, "::1" if ipv6 else "127.0.0.1")
+        self.platform = Platform(binary, folder, minute_ms, extra, ours)
         self.a_port, self.b_port = phones.free_port(self.a_ip), phones.free_port(self.b_ip)
         self.a_phone, self.b_phone = phones.Phone(self.a_ip, 440), phones.Phone(self.b_ip, 880)
         self.legs = []

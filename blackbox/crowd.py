@@ -42,14 +42,14 @@ class Choir:
                 pass
 
     def _send(self):
-        due, at = time.monotonic(), 0
+        due, at, platform_ip = time.monotonic(), 0, phones.own_addresses()[0]
         while not self._done.wait(max(0.0, due - time.monotonic())):
             payload = self.tone[at : at + 160]
             for port, stream in list(self.targets.items()):
                 head = struct.pack("!BBHII", 0x80, 8, stream[0] & 0xFFFF, stream[1] & 0xFFFFFFFF, stream[2])
                 stream[0], stream[1] = stream[0] + 1, stream[1] + 160
                 try:
-                    self.socket.sendto(head + payload, ("127.0.0.1", port))
+                    self.socket.sendto(head + payload, (platform_ip, port))
                 except OSError:
                     pass
             at, due = (at + 160) % 8000, due + 0.02
@@ -65,7 +65,7 @@ class Crowd(phones.Sipp):
     """One SIPp run of many calls. Callers: `calls` are (caller, private number, talk in milliseconds)."""
 
     def __init__(self, scenario, name, ip, port, folder, choir, target=None, calls=(), rate=10):
-        self.name, self.phone, self.platform_ip = name, choir, "127.0.0.1"
+        self.name, self.phone, self.platform_ip = name, choir, phones.own_addresses()[0]
         self.table = "/proc/net/udp"
         place = os.path.join(folder, name)
         self.messages, self.log, self.errors = place + ".messages", place + ".log", place + ".errors"

@@ -1,5 +1,6 @@
 """The two carriers: SIPp for the signalling, a small RTP phone for the audio."""
 
+import ipaddress
 import os
 import random
 import re
@@ -89,6 +90,13 @@ def even_port_pair(ip):
     raise RuntimeError("no free port for RTP")
 
 
+def own_addresses():
+    """Three loopback addresses that no other test on this machine has: all of 127.0.0.0/8 is loopback, and a process id
+    has at most 22 bits. For the platform and its two carriers."""
+    block = 127 << 24 | os.getpid() << 2
+    return tuple(str(ipaddress.IPv4Address(block + n)) for n in (1, 2, 3))
+
+
 def family(ip):
     return socket.AF_INET6 if ":" in ip else socket.AF_INET
 
@@ -121,7 +129,7 @@ class Sipp:
         self.errors = os.path.join(folder, f"{name}.errors")
         command = ["sipp", "-sf", os.path.join(SCENARIOS, name + ".xml"), "-i", ip, "-p", str(port), "-m", "1"]
         command += ["-mi", ip, "-t", "t1" if tcp else "u1"]
-        self.platform_ip = "::1" if ":" in ip else "127.0.0.1"
+        self.platform_ip = "::1" if ":" in ip else own_addresses()[0]
         self.table = "/proc/net/" + ("tcp" if tcp else "udp") + ("6" if ":" in ip else "")
         command += ["-d", str(pause_ms), "-nostdin", "-timeout", f"{timeout}s", "-timeout_error"]
         command += ["-trace_msg", "-message_file", self.messages, "-trace_logs", "-log_file", self.log]

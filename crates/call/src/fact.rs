@@ -168,6 +168,9 @@ pub struct CallRecord {
     pub caller_num: String,
     /// The number dialled: X.
     pub callee_num: String,
+    /// City of X (`areaCode`), where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area_code: Option<String>,
     /// What the caller keyed at the menu and was put through by (AXE).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extend_num: Option<String>,

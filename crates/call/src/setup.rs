@@ -83,7 +83,10 @@ impl Call {
             Err(ending) => Next::Refuse(ending),
         };
         let asked = matches!(next, Next::Ask(QuestionKind::CallIn { .. }));
-        let fact = story.call_in(ctx.now.wall_ms, asked);
+        let number = ctx.core.directory.table.number(arrived.x);
+        story.at_home(number.and_then(|n| n.area));
+        let named = number.is_none_or(|n| n.mode != RouteKind::Axe);
+        let fact = story.call_in(ctx.now.wall_ms, asked, named);
         ctx.core.tell(fact);
         let tx = incoming.tx;
         let mut call = Call {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axbridge_binding::SubscriptionId;
+use axbridge_binding::{AreaCode, SubscriptionId};
 
 use crate::directory::App;
 use crate::fact::{CallRecord, Fact, FactKind, LegQuality};
@@ -75,15 +75,23 @@ impl Story {
         self.record.extend_num = Some(extension);
     }
 
-    /// `asked`: the customer decides, and hears of the call by being asked.
-    pub fn call_in(&mut self, at_ms: u64, asked: bool) -> Option<Fact> {
+    /// The city of X.
+    pub fn at_home(&mut self, area: Option<AreaCode>) {
+        self.record.area_code = area.map(|a| a.to_string());
+    }
+
+    /// `asked`: the customer decides, and hears of the call by being asked. `named`: the binding is told of; at an X
+    /// with extensions it is not, since most callers have not said yet whom they want.
+    pub fn call_in(&mut self, at_ms: u64, asked: bool, named: bool) -> Option<Fact> {
         self.record.asked = asked;
         let kind = FactKind::CallIn {
             caller: self.record.caller_num.clone(),
             called: self.record.bind_num.clone(),
             asked,
         };
-        self.fact(at_ms, kind)
+        let mut fact = self.fact(at_ms, kind)?;
+        fact.subscription_id = fact.subscription_id.filter(|_| named);
+        Some(fact)
     }
 
     pub fn collected(&mut self, at_ms: u64, digits: String) -> Option<Fact> {

@@ -3,8 +3,9 @@
 mod common;
 
 use axbridge_binding::AppId;
+use axbridge_call::FactKind;
 use axbridge_store::{AppSettings, OutboxItem, OutboxKind, RETRY_AFTER_MIN, RecordFilter};
-use common::{DAY_MS, Fixture, START_MS, call, private, told};
+use common::{DAY_MS, Fixture, START_MS, call, fact, person, private, told};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -299,4 +300,40 @@ async fn call_records_are_found_by_what_is_known_of_them() {
         .await,
         (0, 0)
     );
+}
+
+#[tokio::test]
+async fn what_was_keyed_is_told_and_what_the_customer_was_asked_is_not() {
+    let f = Fixture::new().await;
+    let app = f.app("k", told()).await;
+    let (caller, called) = (person(3).to_global(), private(1).to_global());
+    let call_in = |asked| FactKind::CallIn {
+        caller: caller.clone(),
+        called: called.clone(),
+        asked,
+    };
+    let digits = "1234".to_owned();
+    let told = [
+        fact(app, "axe", 0, call_in(false)),
+        fact(app, "axe", 1, FactKind::CollectInfo { digits }),
+        fact(
+            app,
+            "axe",
+            2,
+            FactKind::Reached {
+                caller: caller.clone(),
+            },
+        ),
+        fact(app, "x", 0, call_in(true)),
+    ];
+    let mut writer = f.store.journal_writer(0).expect("writer");
+    writer.append(&told).expect("append");
+    f.store.journal_settled().await;
+    for wanted in ["axe callin", "axe collectInfo"] {
+        let items = due(&f).await;
+        assert_eq!(names(&items), [wanted]);
+        let ids = items.iter().map(|i| i.id).collect();
+        f.store.outbox_delivered(ids).await.expect("delivered");
+    }
+    assert!(due(&f).await.is_empty());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axbridge_call::{Fact, FactKind};
 use axbridge_store::{BindRequest, RecoveredRecording, Store};
-use common::{Fixture, START_MS, call, config, person, private, request, told};
+use common::{Fixture, START_MS, call, config, fact, person, private, request, told};
 
 fn record(fact: &Fact) -> &axbridge_call::CallRecord {
     match &fact.kind {
@@ -257,4 +257,46 @@ async fn many_cut_off_calls_are_ended_in_pieces() {
         .await
         .expect("records");
     assert_eq!(page.total, 450);
+}
+
+#[tokio::test]
+async fn the_record_of_a_call_that_was_cut_off_has_the_fields_of_its_mode() {
+    let f = Fixture::new().await;
+    let app = f.app("k", told()).await;
+    f.x(app, private(1), Some("0755")).await;
+    let (caller, called) = (person(3).to_global(), private(1).to_global());
+    let call_in = |asked| FactKind::CallIn {
+        caller: caller.clone(),
+        called: called.clone(),
+        asked,
+    };
+    let keyed = |digits: &str| FactKind::CollectInfo {
+        digits: digits.into(),
+    };
+    let call_out = || FactKind::CallOut {
+        caller: called.clone(),
+        called: person(1).to_global(),
+    };
+    let facts = [
+        fact(app, "axe", 0, call_in(false)),
+        fact(app, "axe", 1, keyed("9999")),
+        fact(app, "axe", 2, keyed("1234")),
+        fact(app, "axe", 3, call_out()),
+        fact(app, "menu", 0, call_in(false)),
+        fact(app, "menu", 1, keyed("9999")),
+        fact(app, "x", 0, call_in(true)),
+    ];
+    let (store, _f, ended) = crash(f, &facts, None).await;
+    assert_eq!(ended, 3);
+    for (session, extension, asked) in [
+        ("axe", Some("1234"), false),
+        ("menu", None, false),
+        ("x", None, true),
+    ] {
+        let stored = store.call_record(session.into()).await.expect("read");
+        let stored = stored.expect("record");
+        let r = record(&stored.fact);
+        assert_eq!((r.extend_num.as_deref(), r.asked), (extension, asked));
+        assert_eq!(r.area_code.as_deref(), Some("0755"));
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::error::{Problem, Result};
 use super::{Asked, Listed, Named, Paging, answer, apps};
 use crate::control::StopOutcome;
-use crate::notify::{Origin, records_body};
+use crate::notify::{Account, Origin, records_body};
 use crate::state::Api;
 
 const LIVE_MAX: usize = 1000;
@@ -113,12 +113,16 @@ pub(super) async fn records(
 
 fn shown(api: &Api, record: &StoredRecord, reveal: bool) -> Option<Value> {
     let app = api.applications().by_id(record.fact.app.0);
-    let sp_id = app.as_ref().map_or("", |a| a.record.sp_id.as_str());
+    // The operator sees all that there is.
+    let account = Account {
+        sp_id: app.as_ref().map_or("", |a| a.record.sp_id.as_str()),
+        on_request: true,
+    };
     let origin = Origin {
         host_name: String::new(),
         record_domain: api.config().record_domain.clone(),
     };
-    let body = records_body(std::slice::from_ref(&record.fact), sp_id, &origin, |_| {
+    let body = records_body(std::slice::from_ref(&record.fact), account, &origin, |_| {
         String::new()
     })?;
     let mut body: Value = serde_json::from_slice(&body).ok()?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::params::Params;
 use super::{Call, store_failed};
 use crate::answer::{Refusal, success};
-use crate::notify::{Origin, record_json};
+use crate::notify::{Account, Origin, record_json};
 use crate::state::Api;
 use axbridge_store::RecordingFormat;
 
@@ -60,7 +60,7 @@ pub(super) async fn records(api: Api, call: Call) -> Result<Response, Refusal> {
         .items
         .iter()
         .filter_map(|r| {
-            record_json(&r.fact, &app.record.sp_id, &origin, |object| {
+            record_json(&r.fact, Account::of(app), &origin, |object| {
                 api.links().url(&app.record.key, object, now_ms, alaw)
             })
         })

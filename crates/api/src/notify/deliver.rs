@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use super::ask::signer;
 use super::num_status::number_status_body;
-use super::render::{Origin, event_body, records_body};
+use super::render::{Account, Origin, event_body, records_body};
 use super::sender::{SendError, Sender};
 use super::target::TargetPolicy;
 use crate::apps::{Application, Applications};
@@ -432,7 +432,7 @@ impl Shared {
             OutboxKind::Record => {
                 let now_ms = self.store.now_ms();
                 let alaw = app.record.settings.recording_format == RecordingFormat::Alaw;
-                records_body(facts, &app.record.sp_id, &self.config.origin, |object| {
+                records_body(facts, Account::of(app), &self.config.origin, |object| {
                     self.links.url(&app.record.key, object, now_ms, alaw)
                 })
             }

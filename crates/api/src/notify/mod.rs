@@ -2,6 +2,8 @@
 
 mod ask;
 mod deliver;
+#[cfg(test)]
+mod modes;
 mod num_status;
 mod render;
 mod sender;
@@ -11,6 +13,6 @@ pub use ask::{Answer, AskRules, Asker, CallIn, Close, Connect};
 pub use deliver::{Deliverer, DelivererConfig};
 pub use num_status::number_status_body;
 pub(crate) use render::record_json;
-pub use render::{Origin, event_body, records_body};
+pub use render::{Account, Origin, event_body, records_body};
 pub use sender::{SendError, Sender, Signer};
 pub use target::{TargetError, TargetPolicy};

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ask::CallIn;
+use crate::apps::Application;
 use axbridge_call::utc::text as utc_text;
 
 /// `notifyMode` of X mode, where the customer's answer steers the call.
@@ -21,6 +22,26 @@ pub struct Origin {
     pub record_domain: String,
 }
 
+/// What every call record says about the customer.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// `spId`.
+    pub sp_id: &'a str,
+    /// Records also carry `areaCode`, `callDuration` and `callRelDirection`, which the reference gives on request.
+    pub on_request: bool,
+}
+
+impl<'a> Account<'a> {
+    /// That of an application.
+    #[must_use]
+    pub fn of(app: &'a Application) -> Self {
+        Self {
+            sp_id: &app.record.sp_id,
+            on_request: app.record.settings.cdr_on_request,
+        }
+    }
+}
+
 /// `eventType` and `statusInfo`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,7 +50,7 @@ struct Event<'a> {
     status_info: StatusInfo<'a>,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatusInfo<'a> {
     session_id: &'a str,
@@ -73,6 +94,8 @@ struct FeeInfo<'a> {
     subscription_id: &'a str,
     caller_num: &'a str,
     callee_num: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extend_num: Option<&'a str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     fwd_display_num: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -101,7 +124,23 @@ struct FeeInfo<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     host_name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    notify_mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     user_data: Option<&'a str>,
+    #[serde(flatten)]
+    on_request: Option<OnRequest<'a>>,
+}
+
+/// The reference has a fourth, `voiceCheckType`; nobody checks recordings here, and then it is absent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OnRequest<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    area_code: Option<&'a str>,
+    /// Seconds of talk, as the times of the record give it.
+    call_duration: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_rel_direction: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -118,14 +157,22 @@ struct Recording<'a> {
 /// The body of a call event; `None` for a fact that is not an event.
 #[must_use]
 pub fn event_body(fact: &Fact) -> Option<Vec<u8>> {
-    let told = StatusInfo {
+    let bare = StatusInfo {
         session_id: &fact.session_id,
         timestamp: utc_text(fact.at_ms),
-        subscription_id: fact.subscription_id.as_deref(),
-        user_data: fact.user_data.as_deref(),
         ..StatusInfo::default()
     };
+    let told = StatusInfo {
+        subscription_id: fact.subscription_id.as_deref(),
+        user_data: fact.user_data.as_deref(),
+        ..bare.clone()
+    };
     let status_info = match &fact.kind {
+        // Nobody knows yet whose extension it is.
+        FactKind::CollectInfo { digits } => StatusInfo {
+            digit_info: Some(digits),
+            ..bare
+        },
         FactKind::CallIn { caller, called, .. }
         | FactKind::CallOut { caller, called }
         | FactKind::Alerting { caller, called }
@@ -175,18 +222,20 @@ pub(super) fn callin_body(call: &CallIn) -> Option<Vec<u8>> {
 }
 
 /// The body that carries these call records, 1 to 50; facts that are not records are left out. `None` if none is one.
-/// `sp_id`: the customer's account. `download_url`: a signed URL for an object name, empty if there is none.
+/// `download_url`: a signed URL for an object name, empty if there is none.
 #[must_use]
 pub fn records_body(
     facts: &[Fact],
-    sp_id: &str,
+    account: Account<'_>,
     origin: &Origin,
     download_url: impl Fn(&str) -> String,
 ) -> Option<Vec<u8>> {
     let fee_lst: Vec<FeeInfo<'_>> = facts
         .iter()
         .filter_map(|fact| match &fact.kind {
-            FactKind::Record(record) => Some(fee_info(fact, record, sp_id, origin, &download_url)),
+            FactKind::Record(record) => {
+                Some(fee_info(fact, record, account, origin, &download_url))
+            }
             _ => None,
         })
         .collect();
@@ -203,20 +252,20 @@ pub fn records_body(
 /// One call record as it stands in `feeLst`; `None` for a fact that is none.
 pub(crate) fn record_json(
     fact: &Fact,
-    sp_id: &str,
+    account: Account<'_>,
     origin: &Origin,
     download_url: impl Fn(&str) -> String,
 ) -> Option<Value> {
     let FactKind::Record(record) = &fact.kind else {
         return None;
     };
-    serde_json::to_value(fee_info(fact, record, sp_id, origin, &download_url)).ok()
+    serde_json::to_value(fee_info(fact, record, account, origin, &download_url)).ok()
 }
 
 fn fee_info<'a>(
     fact: &'a Fact,
     record: &'a CallRecord,
-    sp_id: &'a str,
+    account: Account<'a>,
     origin: &'a Origin,
     download_url: &impl Fn(&str) -> String,
 ) -> FeeInfo<'a> {
@@ -235,7 +284,7 @@ fn fee_info<'a>(
         });
     FeeInfo {
         direction: record.direction,
-        sp_id,
+        sp_id: account.sp_id,
         app_key: &fact.app_key,
         icid: &record.icid,
         bind_num: &record.bind_num,
@@ -243,6 +292,7 @@ fn fee_info<'a>(
         subscription_id,
         caller_num: &record.caller_num,
         callee_num: &record.callee_num,
+        extend_num: record.extend_num.as_deref(),
         fwd_display_num: &record.fwd_display_num,
         fwd_dst_num: &record.fwd_dst_num,
         call_in_time: utc_text(record.call_in_ms),
@@ -262,7 +312,19 @@ fn fee_info<'a>(
         mpty_id: subscription_id,
         service_type: "004",
         host_name: &origin.host_name,
+        notify_mode: record.asked.then_some(BLOCK),
         user_data: fact.user_data.as_deref(),
+        on_request: account.on_request.then(|| on_request(record)),
+    }
+}
+
+fn on_request(record: &CallRecord) -> OnRequest<'_> {
+    let second = |ms: u64| ms / 1_000;
+    let answered = record.fwd_answer_ms.unwrap_or(record.call_end_ms);
+    OnRequest {
+        area_code: record.area_code.as_deref(),
+        call_duration: second(record.call_end_ms).saturating_sub(second(answered)),
+        call_rel_direction: record.released_by,
     }
 }
 
@@ -271,6 +333,11 @@ mod tests {
     use super::*;
     use axbridge_binding::AppId;
     use serde_json::json;
+
+    const ACME: Account<'_> = Account {
+        sp_id: "acme",
+        on_request: false,
+    };
 
     fn fact(kind: FactKind) -> Fact {
         Fact {
@@ -351,7 +418,7 @@ mod tests {
             record_domain: "rec.example".into(),
         };
         let facts = [fact(FactKind::Record(Box::new(record())))];
-        let body = parsed(records_body(&facts, "acme", &origin, |o| {
+        let body = parsed(records_body(&facts, ACME, &origin, |o| {
             format!("https://rec.example/{o}")
         }));
         assert_eq!(
@@ -384,7 +451,7 @@ mod tests {
         };
         let mut f = fact(FactKind::Record(Box::new(refused)));
         f.subscription_id = None;
-        let body = parsed(records_body(&[f], "acme", &Origin::default(), |_| {
+        let body = parsed(records_body(&[f], ACME, &Origin::default(), |_| {
             String::new()
         }));
         let fee = &body["feeLst"][0];

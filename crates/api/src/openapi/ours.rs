@@ -83,17 +83,29 @@ pub(super) fn schemas() -> Value {
             "callee?": masked, "phase": {"enum": ["incoming", "calling", "ringing", "talking", "ending"]},
             "callInTime": the("Time"), "answerTime?": the("Time"),
         })),
-        "FeeInfo": item(json!({
-            "direction": the("Direction"), "spId": text(), "appKey": text(), "icid": text(), "bindNum": text(),
-            "sessionId": text(), "subscriptionId": text(), "callerNum": text(), "calleeNum": text(),
-            "fwdDisplayNum?": text(), "fwdDstNum?": text(), "callInTime": the("Time"), "fwdStartTime?": the("Time"),
-            "fwdAlertingTime?": the("Time"), "fwdAnswerTime?": the("Time"), "callEndTime": the("Time"),
-            "fwdUnaswRsn": whole(), "failTime?": the("Time"), "ulFailReason": whole(), "sipStatusCode": whole(),
-            "callOutUnaswRsn": whole(), "recordFlag": {"enum": [0, 1]}, "recordStartTime?": the("Time"),
-            "recordDomain?": text(), "recordBucketName?": text(), "recordObjectName?": text(),
-            "recordFileDownloadUrl?": text(), "ttsPlayTimes": whole(), "ttsTransDuration": whole(), "mptyId": text(),
-            "serviceType": text(), "hostName?": text(), "userData?": text(), "extendNum?": text(),
-            "notifyMode?": {"const": "Block"},
-        })),
+        "FeeInfo": item(fee_info()),
     })
+}
+
+/// A call record: what every one has, then what some have.
+fn fee_info() -> Value {
+    let mut fields = json!({
+        "direction": the("Direction"), "spId": text(), "appKey": text(), "icid": text(), "bindNum": text(),
+        "sessionId": text(), "subscriptionId": text(), "callerNum": text(), "calleeNum": text(),
+        "callInTime": the("Time"), "callEndTime": the("Time"), "fwdUnaswRsn": whole(), "ulFailReason": whole(),
+        "sipStatusCode": whole(), "callOutUnaswRsn": whole(), "recordFlag": {"enum": [0, 1]},
+        "ttsPlayTimes": whole(), "ttsTransDuration": whole(), "mptyId": text(), "serviceType": text(),
+    });
+    let sometimes = json!({
+        "fwdDisplayNum?": text(), "fwdDstNum?": text(), "fwdStartTime?": the("Time"),
+        "fwdAlertingTime?": the("Time"), "fwdAnswerTime?": the("Time"), "failTime?": the("Time"),
+        "recordStartTime?": the("Time"), "recordDomain?": text(), "recordBucketName?": text(),
+        "recordObjectName?": text(), "recordFileDownloadUrl?": text(), "hostName?": text(), "userData?": text(),
+        "extendNum?": text(), "notifyMode?": {"const": "Block"}, "areaCode?": text(), "callDuration?": whole(),
+        "callRelDirection?": {"enum": [1, 2]},
+    });
+    if let (Value::Object(all), Value::Object(more)) = (&mut fields, sometimes) {
+        all.extend(more);
+    }
+    fields
 }

@@ -62,7 +62,7 @@ fn app_settings() -> Value {
         "recording": flag(), "recording_layout": {"enum": ["mono", "stereo"]},
         "recording_format": {"enum": ["pcm", "alaw"]}, "recording_kept_days": within(0, 65_535),
         "refusal_prompts": the("RefusalPrompts"), "call_status_url": maybe("string"), "callin_url": maybe("string"),
-        "cdr_url": maybe("string"), "number_status_url": maybe("string"), "push_number_status": flag(),
+        "cdr_url": maybe("string"), "cdr_on_request": flag(), "number_status_url": maybe("string"), "push_number_status": flag(),
         "notification_scheme": {"enum": ["aksk", "wsse"]}, "ip_allow_list": list_of(text()),
         "answer_timeout_s": within(0, 65_535), "axb_pairs_max": within(0, u64::from(u32::MAX)),
         "numbers_per_a_max": within(1, u64::from(u32::MAX)), "ax_call_back": flag(), "axe": the("AxeSettings"),

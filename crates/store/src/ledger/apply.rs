@@ -62,6 +62,7 @@ impl Applier {
                 }
             }
             FactKind::CallIn { asked: false, .. }
+            | FactKind::CollectInfo { .. }
             | FactKind::CallOut { .. }
             | FactKind::Alerting { .. }
             | FactKind::Answer { .. }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axbridge_binding::{AppId, SubscriptionId};
 use axbridge_call::{CallRecord, Fact, FactKind};
+use axbridge_numbering::Number;
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
@@ -13,6 +14,7 @@ use crate::db::writer::Ctx;
 use crate::error::StoreError;
 use crate::journal::Damage;
 use crate::pulse;
+use crate::settings;
 use crate::sql::{from_json, number, sub, to_json};
 
 /// "Internal error" of the PrivateNumber appendix: the platform went away during the call.
@@ -252,16 +254,26 @@ fn record(
         fwd_answer_ms: call.time_of(|kind| matches!(kind, FactKind::Answer { .. })),
         ..CallRecord::default()
     };
+    let mut keyed = None;
     for fact in &call.facts {
         match &fact.kind {
-            FactKind::CallIn { caller, called, .. } => {
+            FactKind::CallIn {
+                caller,
+                called,
+                asked,
+            } => {
                 record.caller_num.clone_from(caller);
                 record.callee_num.clone_from(called);
                 record.bind_num.clone_from(called);
+                record.asked = *asked;
+                record.area_code = area_of(ctx, called)?;
             }
+            FactKind::CollectInfo { digits } => keyed = Some(digits.clone()),
             FactKind::CallOut { caller, called } => {
                 record.fwd_display_num.clone_from(caller);
                 record.fwd_dst_num.clone_from(called);
+                // What was keyed before was wrong.
+                record.extend_num = keyed.take();
             }
             _ => {}
         }
@@ -292,6 +304,14 @@ fn record(
         None => {}
     }
     Ok(record)
+}
+
+/// The city of X, while X is a number of ours.
+fn area_of(ctx: &Ctx<'_>, x: &str) -> Result<Option<String>, StoreError> {
+    let Ok(x) = Number::parse_global(x) else {
+        return Ok(None);
+    };
+    Ok(settings::find_number(ctx.conn, x)?.and_then(|n| n.area))
 }
 
 /// 1 when the caller is A of the binding, 0 when it is not, 2 when the binding is gone meanwhile.

@@ -179,6 +179,8 @@ pub struct AppSettings {
     pub callin_url: Option<String>,
     /// Receiver of call records.
     pub cdr_url: Option<String>,
+    /// Call records also carry what the reference gives on request: `areaCode`, `callDuration`, `callRelDirection`.
+    pub cdr_on_request: bool,
     /// Receiver of number status notices, when not the call status URL.
     pub number_status_url: Option<String>,
     /// Number status notices are sent.
@@ -216,6 +218,7 @@ impl Default for AppSettings {
             call_status_url: None,
             callin_url: None,
             cdr_url: None,
+            cdr_on_request: false,
             number_status_url: None,
             push_number_status: false,
             notification_scheme: NotificationScheme::Aksk,
