@@ -10,6 +10,7 @@ use axbridge_call::{App, AppPrompts, Directory, MenuRules, Snapshot, Standing};
 use axbridge_media::Prompt;
 use axbridge_numbering::Number;
 use axbridge_store::{AppStatus, AxeSettings, Configuration, Store};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -89,6 +90,7 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts, callin: Duration
             no_callback: named(&app.settings.axe.prompts.no_call_back),
         };
         let menu = menu(&app.settings.axe, named);
+        let account = account_of(&app.sp_id);
         let app = App {
             recording: app.settings.recording,
             layout: app.settings.recording_layout,
@@ -98,6 +100,8 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts, callin: Duration
             answer_timeout_ms: u64::try_from(app.answer_timeout().as_millis()).unwrap_or(90_000),
             callin_timeout_ms: u64::try_from(callin.as_millis()).unwrap_or(3_000),
             standing: standing(app.status),
+            account,
+            rules: app.settings.calls,
             ..App::new(app.id, app.key.as_str())
         };
         (app.id, Arc::new(app))
@@ -105,8 +109,18 @@ fn snapshot(configuration: Configuration, mut prompts: Prompts, callin: Duration
     Snapshot {
         trunks,
         apps: apps.collect(),
-        ..Snapshot::default()
+        rules: configuration.rules,
+        blocked: configuration.blocked.into_iter().collect(),
     }
+}
+
+/// The account as a number: the same for one name in every snapshot, so that counts go on.
+fn account_of(sp_id: &str) -> u64 {
+    let digest = Sha256::digest(sp_id);
+    let (first, _) = digest.split_at(8);
+    first
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 fn standing(status: AppStatus) -> Standing {

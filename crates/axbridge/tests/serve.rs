@@ -5,39 +5,10 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
-use common::{Running, Scratch, program};
-use serde_json::Value;
-
-const CONFIG: &str = r#"
-[sip]
-listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
-[api]
-listen = "127.0.0.1:0"
-[admin]
-listen = "127.0.0.1:0"
-token = "a-token-for-this-test"
-[metrics]
-listen = "127.0.0.1:0"
-[log]
-format = "json"
-"#;
-
-/// Starts it and gives it with the fields of its "ready" line and the address of SIP over UDP.
-fn start(scratch: &Scratch) -> (Running, Value, SocketAddr) {
-    let config = format!("{CONFIG}[store]\ndir = {:?}\n", scratch.path().join("data"));
-    let file = scratch.file("axbridge.toml", &config);
-    let command = program(scratch, &["serve", "--config", file.to_str().unwrap()]);
-    let mut running = Running::start(command, Duration::from_secs(60));
-    let fields = |line: &str| serde_json::from_str::<Value>(line).unwrap()["fields"].take();
-    let sip = fields(&running.line_with("\"SIP\""));
-    let ready = fields(&running.line_with("\"ready\""));
-    assert_eq!(sip["transport"], "UDP");
-    let sip = sip["address"].as_str().unwrap().parse().unwrap();
-    (running, ready, sip)
-}
+use common::{CONFIG, Running, Scratch, program, start};
 
 fn get(address: &str, path: &str, token: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();

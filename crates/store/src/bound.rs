@@ -2,9 +2,10 @@
 
 use axbridge_binding::{AppId, NumberStatus, SubscriptionId};
 use axbridge_numbering::Number;
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
+use crate::daily::Daily;
 use crate::db::writer::Ctx;
 use crate::error::{BindError, StoreError};
 use crate::settings::{self, AppSettings, Mode, NumberRecord};
@@ -44,10 +45,21 @@ pub(crate) fn own_number(ctx: &Ctx<'_>, app: AppId, x: Number) -> Result<NumberR
 }
 
 /// An X that the customer named, for a new binding.
-pub(crate) fn named(ctx: &Ctx<'_>, app: AppId, x: Number) -> Result<NumberRecord, BindError> {
+pub(crate) fn named(
+    ctx: &Ctx<'_>,
+    app: AppId,
+    x: Number,
+    daily: Daily,
+) -> Result<NumberRecord, BindError> {
     let number = own_number(ctx, app, x)?;
     if number.status != NumberStatus::Normal {
         return Err(BindError::NumberUnusable(number.status));
+    }
+    let (day, max) = daily.key();
+    let sql = "SELECT EXISTS(SELECT 1 FROM numbers WHERE x = ?1 AND binds_day = ?2 AND binds_today >= ?3)";
+    let mut statement = ctx.conn.prepare_cached(sql)?;
+    if max > 0 && statement.query_row(params![num(x), day, max], |row| row.get(0))? {
+        return Err(BindError::DailyBinds);
     }
     Ok(number)
 }

@@ -18,6 +18,7 @@ use axbridge_numbering::Number;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::axb::AreaMatch;
+use crate::daily::Daily;
 use crate::db::writer::Ctx;
 use crate::sql::{num, to_ms};
 
@@ -97,6 +98,8 @@ pub(crate) struct Wish {
     pub app: AppId,
     pub area: Area,
     pub area_match: AreaMatch,
+    /// Numbers that were bound as often today as they may are passed over.
+    pub daily: Daily,
 }
 
 impl Wish {
@@ -106,7 +109,13 @@ impl Wish {
             app,
             area: area.map_or(Area::Any, |area| Area::Named(area.clone())),
             area_match,
+            daily: Daily::default(),
         }
+    }
+
+    /// Among numbers that may still be bound today.
+    pub fn within(self, daily: Daily) -> Wish {
+        Wish { daily, ..self }
     }
 
     /// City and province to look in first.
@@ -161,6 +170,7 @@ pub(crate) fn with_room(
         rng: ctx.rng,
         taken,
         pairs_max,
+        daily: wish.daily,
     };
     let numbers = ctx.candidates.of(ctx.conn, wish.app)?;
     let list = |map: &'_ HashMap<String, Vec<i64>>, key: &Option<String>| {
@@ -188,22 +198,23 @@ pub(crate) fn free(
 ) -> rusqlite::Result<Option<Number>> {
     let (city, _) = wish.places(ctx.conn)?;
     if let Some(city) = &city
-        && let Some(x) = one_free(ctx, wish.app, Some(city), except)?
+        && let Some(x) = one_free(ctx, wish, Some(city), except)?
     {
         return Ok(Some(x));
     }
     if wish.takes_any() {
-        return one_free(ctx, wish.app, None, except);
+        return one_free(ctx, wish, None, except);
     }
     Ok(None)
 }
 
 fn one_free(
     ctx: &mut Ctx<'_>,
-    app: AppId,
+    wish: &Wish,
     city: Option<&String>,
     except: [Number; 2],
 ) -> rusqlite::Result<Option<Number>> {
+    let app = wish.app;
     let condition = format!(
         "app = ?1 AND pairs = 0 {}",
         if city.is_some() {
@@ -225,15 +236,18 @@ fn one_free(
     // The first from a random place on, or from the beginning.
     let from = first + ctx.rng.up_to(last.abs_diff(first)) as i64;
     let sql = format!(
-        "SELECT x FROM numbers WHERE {condition} AND status = ?3 AND x >= ?4 AND x NOT IN (?5, ?6) ORDER BY x LIMIT 1"
+        "SELECT x FROM numbers WHERE {condition} AND status = ?3 AND x >= ?4 AND x NOT IN (?5, ?6)
+         AND NOT (binds_day = ?7 AND binds_today >= ?8) ORDER BY x LIMIT 1"
     );
     let mut statement = ctx.conn.prepare_cached(&sql)?;
     let (normal, [one, two]) = (NumberStatus::Normal as u8, except.map(num));
+    let (day, max) = wish.daily.key();
     for from in [from, first] {
         let found: Option<i64> = statement
-            .query_row(params![app.0, city, normal, from, one, two], |row| {
-                row.get(0)
-            })
+            .query_row(
+                params![app.0, city, normal, from, one, two, day, max],
+                |row| row.get(0),
+            )
             .optional()?;
         if let Some(x) = found {
             return Ok(number_of(x));
@@ -267,6 +281,7 @@ struct Picker<'a> {
     rng: &'a mut crate::db::writer::Rng,
     taken: HashSet<i64>,
     pairs_max: u32,
+    daily: Daily,
 }
 
 impl Picker<'_> {
@@ -288,13 +303,14 @@ impl Picker<'_> {
         let (before, after) = from.split_at(start);
         let mut statement = self
             .conn
-            .prepare_cached("SELECT pairs FROM numbers WHERE x = ?1")?;
+            .prepare_cached("SELECT pairs, binds_day, binds_today FROM numbers WHERE x = ?1")?;
         for &x in after.iter().chain(before) {
             if self.taken.contains(&x) {
                 continue;
             }
-            let pairs: u32 = statement.query_row([x], |row| row.get(0))?;
-            if pairs < self.pairs_max {
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let (pairs, day, times): (u32, i64, u32) = statement.query_row([x], row)?;
+            if pairs < self.pairs_max && !self.daily.is_used_up(day, times) {
                 return Ok(Some((x, pairs)));
             }
         }

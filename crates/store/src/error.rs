@@ -81,6 +81,9 @@ pub enum BindError {
     /// X cannot take new bindings in this state (1012102).
     #[error("the number X is not in normal state")]
     NumberUnusable(NumberStatus),
+    /// X has been bound as often today as it may be (1020182).
+    #[error("the number X has been bound as often today as it may")]
+    DailyBinds,
     /// A, B and X must be three numbers (1010002).
     #[error("A, B and X must be three different numbers")]
     SameParty,

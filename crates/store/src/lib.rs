@@ -17,6 +17,7 @@ mod axyb;
 mod bound;
 mod choose;
 mod config;
+mod daily;
 mod db;
 mod error;
 mod journal;
@@ -57,9 +58,10 @@ pub use ledger::{
 };
 pub use load::Loaded;
 pub use settings::{
-    App, AppSettings, AppStatus, AxePrompts, AxeSettings, Configuration, Mode, NewApp, NewNumber,
-    NotificationScheme, NumberArea, NumberChange, NumberFilter, NumberRecord, Page, PromptFile,
-    PromptState, RecordingFormat, RefusalPrompts, Secret,
+    App, AppSettings, AppStatus, AxePrompts, AxeSettings, BLOCKED_MAX, BlockedFilter,
+    BlockedRecord, Configuration, Mode, NewApp, NewNumber, NotificationScheme, NumberArea,
+    NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState, RecordingFormat,
+    RefusalPrompts, Secret,
 };
 
 use db::readers::Readers;

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use rand::RngCore as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -189,7 +190,8 @@ fn check_account(sp_id: &str) -> Result<()> {
     ))
 }
 
-fn merged(settings: &AppSettings, patch: Value) -> Result<AppSettings> {
+/// A document of settings with a patch (RFC 7396) merged into it.
+pub(super) fn merged<T: Serialize + DeserializeOwned>(settings: &T, patch: Value) -> Result<T> {
     let Value::Object(patch) = patch else {
         return Err(Problem::invalid(
             "settings must be an object.",
@@ -201,7 +203,7 @@ fn merged(settings: &AppSettings, patch: Value) -> Result<AppSettings> {
     serde_json::from_value(document).map_err(|e| {
         Problem::invalid(
             format!("settings do not fit: {e}."),
-            "GET the application to see the settings there are.",
+            "GET what you change to see the settings there are.",
         )
     })
 }

@@ -6,6 +6,8 @@
 //! | `/admin/v1/applications`, `/admin/v1/applications/{key}` | GET POST; GET PATCH DELETE ([`apps`]) |
 //! | `/admin/v1/applications/{key}/prompts`, `.../{name}`, `.../{name}/review` | GET POST; GET PUT DELETE; POST ([`prompts`]) |
 //! | `/admin/v1/numbers`, `/admin/v1/numbers/{number}`, `/admin/v1/number-areas` | GET POST; GET PATCH DELETE; POST ([`numbers`]) |
+//! | `/admin/v1/blocked-numbers` | GET POST DELETE ([`blocked`]) |
+//! | `/admin/v1/call-limits` | GET PATCH ([`limits`]) |
 //! | `/admin/v1/trunks`, `/admin/v1/trunks/{id}` | GET; GET PUT DELETE ([`trunks`]) |
 //! | `/admin/v1/calls`, `/admin/v1/calls/{session}`, `.../trace` | GET; DELETE; GET ([`calls`]) |
 //! | `/admin/v1/records` | GET ([`calls`]) |
@@ -15,9 +17,11 @@
 
 mod apps;
 mod bans;
+mod blocked;
 mod calls;
 mod error;
 mod health;
+mod limits;
 mod numbers;
 mod outbox;
 mod prompts;
@@ -123,6 +127,18 @@ fn settings() -> Routes<Api> {
                 .delete(numbers::remove),
         )
         .at("/admin/v1/number-areas", "POST", post(numbers::areas))
+        .at(
+            "/admin/v1/blocked-numbers",
+            "GET, POST, DELETE",
+            get(blocked::list)
+                .post(blocked::block)
+                .delete(blocked::unblock),
+        )
+        .at(
+            "/admin/v1/call-limits",
+            "GET, PATCH",
+            get(limits::show).patch(limits::change),
+        )
         .at("/admin/v1/trunks", "GET", get(trunks::list))
         .at(
             "/admin/v1/trunks/{id}",

@@ -312,6 +312,11 @@ impl Codes {
             BindError::RecordingOff => Refusal::no_recording(),
             BindError::NumberUnusable(_) => forbidden("1012102", "The number status is abnormal.")
                 .detail("The operator has this number suspended, unavailable or frozen."),
+            BindError::DailyBinds => forbidden(
+                "1020182",
+                "The number succeeds the max bind times per day",
+            )
+            .detail("This private number was bound as often today as it may; use another, or bind it tomorrow."),
             BindError::TooManyNumbers => forbidden(
                 "1011003",
                 "Exceeded the upper limit of resources that can be applied for.",

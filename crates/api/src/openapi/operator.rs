@@ -13,6 +13,7 @@ pub(super) fn document() -> Value {
     operations.extend(applications());
     operations.extend(prompts());
     operations.extend(numbers());
+    operations.extend(limits());
     operations.extend(trunks());
     operations.extend(calls());
     operations.extend(rest());
@@ -212,6 +213,44 @@ fn numbers() -> Vec<Operation> {
                 json!({"prefix": text(), "area": text(), "province": words()}),
             )}))
             .gives_json("200", "They are stored.", given(&["stored"], json!({"stored": whole()}))),
+    ]
+}
+
+fn limits() -> Vec<Operation> {
+    let (limits, blocked) = ("/admin/v1/call-limits", "/admin/v1/blocked-numbers");
+    let party = || json!({"enum": ["caller", "callee"]});
+    let pattern = || json!({"type": "string", "examples": ["+8613900000001", "+86139*"]});
+    vec![
+        at("get", limits, "callLimits", "Limits on the calls of all applications together.").gives_json(
+            "200",
+            "They.",
+            the("CallLimits"),
+        ),
+        too_long(at("patch", limits, "callLimitsChange", "Change them."))
+            .takes_json(the("CallLimitsChange"))
+            .gives_json("200", "They are in force.", the("CallLimits")),
+        paged(at("get", blocked, "blockedNumbers", "Numbers that may not call or be called; masked unless reveal is true."))
+            .query("app", false, text())
+            .query("party", false, party())
+            .query("reveal", false, json!({"type": "boolean"}))
+            .gives_json("200", "The list.", page_of(given(
+                &["app", "party", "number", "added_ms"],
+                json!({"app": {"type": ["string", "null"]}, "party": party(), "number": text(), "added_ms": whole()}),
+            ))),
+        too_long(at("post", blocked, "blockNumbers", "Block numbers or prefixes, all or none; without app: in all applications."))
+            .takes_json(given(
+                &["party", "numbers"],
+                json!({
+                    "app": {"type": ["string", "null"]}, "party": party(),
+                    "numbers": {"type": "array", "maxItems": 10_000, "items": pattern()},
+                }),
+            ))
+            .gives_json("200", "They are blocked.", given(&["blocked"], json!({"blocked": whole()}))),
+        at("delete", blocked, "unblockNumber", "Lift one entry, exactly as it was given.")
+            .query("app", false, text())
+            .query("party", true, party())
+            .query("number", true, pattern())
+            .gives_nothing("204", "It is lifted."),
     ]
 }
 

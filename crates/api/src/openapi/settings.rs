@@ -48,6 +48,20 @@ pub(super) fn schemas() -> Value {
             "ask": maybe("string"), "wrong": maybe("string"), "wrong_end": maybe("string"),
             "empty_end": maybe("string"), "waiting": maybe("string"), "no_call_back": maybe("string"),
         })),
+        "CallRate": settings(json!({
+            "per_minute": within(0, u64::from(u32::MAX)), "per_hour": within(0, u64::from(u32::MAX)),
+            "per_day": within(0, u64::from(u32::MAX)),
+        })),
+        "CallRules": call_rules(),
+        "CallingHours": given(&["from", "until"], json!({
+            "days": list_of(within(1, 7)), "from": time_of_day(), "until": time_of_day(),
+        })),
+        "CallLimits": settings(json!({
+            "utc_offset": utc_offset(), "rate": the("CallRate"), "rate_per_account": the("CallRate"),
+            "rate_per_caller": the("CallRate"), "rate_per_callee": the("CallRate"),
+        })),
+        "CallLimitsChange": {"type": "object", "description":
+            "RFC 7396: absent = unchanged, null = default. The properties are those of CallLimits."},
         "Trunk": trunk(),
         "NumberRules": settings(json!({
             "country_code": text(), "international_prefix": text(), "trunk_prefix": text(),
@@ -67,8 +81,43 @@ fn app_settings() -> Value {
         "answer_timeout_s": within(0, 65_535), "axb_pairs_max": within(0, u64::from(u32::MAX)),
         "numbers_per_a_max": within(1, u64::from(u32::MAX)), "ax_call_back": flag(), "axe": the("AxeSettings"),
         "axyb_relations_max": within(1, u64::from(u32::MAX)), "rate_per_s": within(1, u64::from(u32::MAX)),
-        "rate_burst": within(1, u64::from(u32::MAX)),
+        "rate_burst": within(1, u64::from(u32::MAX)), "calls": the("CallRules"),
+        "binds_per_number_per_day": {"type": "integer", "minimum": 0, "maximum": u32::MAX, "description":
+            "Binds of one private number in a day; 0 = no limit. Beyond: 1020182."},
     }))
+}
+
+fn call_rules() -> Value {
+    let rate = |what: &str| json!({"$ref": the("CallRate")["$ref"], "description": what});
+    settings(json!({
+        "utc_offset": utc_offset(),
+        "hours": {"type": "array", "maxItems": 32, "items": the("CallingHours"), "description":
+            "When calls are allowed, by the clock of utc_offset; none: always. Otherwise 8050."},
+        "fixed_callers": {"type": "boolean", "description": "Fixed lines may call; otherwise 8023."},
+        "international_in": {"type": "boolean", "description": "Callers from abroad may call; otherwise 8042."},
+        "international_out": {"type": "boolean", "description": "Callees abroad may be called; otherwise 8043."},
+        "rate": rate("Calls of the application; beyond: 7002."),
+        "rate_per_number": rate("Calls that dial one private number; beyond: 8049."),
+        "rate_per_caller": rate("Calls by one caller; beyond: 8047."),
+        "rate_per_callee": rate("Calls to one callee; beyond: 8048."),
+        "rate_per_display": rate("Calls that display one private number; beyond: 7003."),
+        "connect_rate": settings(json!({
+            "calls_min": within(0, u64::from(u32::MAX)), "answered_percent_min": within(0, 100),
+        })),
+        "call_time": settings(json!({
+            "calls_min": within(0, u64::from(u32::MAX)), "short_s": within(0, 65_535),
+            "short_percent_max": within(0, 100),
+        })),
+    }))
+}
+
+fn utc_offset() -> Value {
+    json!({"type": "string", "pattern": "^[+-](0[0-9]|1[0-4]):[0-5][0-9]$", "default": "+08:00", "description":
+        "The time zone of hours and days."})
+}
+
+fn time_of_day() -> Value {
+    json!({"type": "string", "pattern": "^([01][0-9]|2[0-4]):[0-5][0-9]$"})
 }
 
 fn trunk() -> Value {

@@ -13,6 +13,7 @@ mod client;
 mod deliver;
 mod harness;
 mod kinds;
+mod limits;
 mod malformed;
 mod openapi;
 mod operator;

@@ -3,10 +3,13 @@
 #![allow(dead_code)] // Each test file uses its part.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 /// A folder that goes away with this value.
 pub struct Scratch(PathBuf);
@@ -152,4 +155,33 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A program on ports of the system's choice.
+pub const CONFIG: &str = r#"
+[sip]
+listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+[api]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+token = "a-token-for-this-test"
+[metrics]
+listen = "127.0.0.1:0"
+[log]
+format = "json"
+"#;
+
+/// Starts it and gives it with the fields of its "ready" line and the address of SIP over UDP.
+pub fn start(scratch: &Scratch) -> (Running, Value, SocketAddr) {
+    let config = format!("{CONFIG}[store]\ndir = {:?}\n", scratch.path().join("data"));
+    let file = scratch.file("axbridge.toml", &config);
+    let command = program(scratch, &["serve", "--config", file.to_str().unwrap()]);
+    let mut running = Running::start(command, Duration::from_secs(60));
+    let fields = |line: &str| serde_json::from_str::<Value>(line).unwrap()["fields"].take();
+    let sip = fields(&running.line_with("\"SIP\""));
+    let ready = fields(&running.line_with("\"ready\""));
+    assert_eq!(sip["transport"], "UDP");
+    let sip = sip["address"].as_str().unwrap().parse().unwrap();
+    (running, ready, sip)
 }

@@ -19,6 +19,7 @@ use rusqlite::params;
 use crate::Store;
 use crate::bound::{count, may_record, named, new_id, rules};
 use crate::choose::{self, Wish};
+use crate::daily::Daily;
 use crate::db::writer::{Bound, Ctx, Effect};
 use crate::error::BindError;
 use crate::settings::Mode;
@@ -58,13 +59,14 @@ impl Store {
 fn bind(ctx: &mut Ctx<'_>, request: AxBindRequest) -> Result<AxBinding, BindError> {
     let settings = rules(ctx, request.app, Mode::Ax)?;
     may_record(request.policy.record, &settings)?;
+    let daily = Daily::of(&settings, ctx.now_ms);
     let x = match request.x {
         Some(x) => {
             if x == request.a {
                 return Err(BindError::SameParty);
             }
             // X is bound while it carries one; none of them ends by itself.
-            match named(ctx, request.app, x)?.pairs {
+            match named(ctx, request.app, x, daily)?.pairs {
                 0 => Some(x),
                 _ => return Err(BindError::Bound),
             }
@@ -80,7 +82,7 @@ fn bind(ctx: &mut Ctx<'_>, request: AxBindRequest) -> Result<AxBinding, BindErro
     }
     let x = match x {
         Some(x) => x,
-        None => pick(ctx, &request)?.ok_or(BindError::NoNumber)?,
+        None => pick(ctx, &request, daily)?.ok_or(BindError::NoNumber)?,
     };
     let binding = AxBinding {
         ax: Ax {
@@ -102,13 +104,18 @@ fn bind(ctx: &mut Ctx<'_>, request: AxBindRequest) -> Result<AxBinding, BindErro
     };
     insert(ctx, &binding)?;
     count(ctx, x, 1)?;
+    daily.spend(ctx, x)?;
     ctx.effect(Effect::Publish(Bound::Ax(binding.ax.clone()).into()));
     Ok(binding)
 }
 
-fn pick(ctx: &mut Ctx<'_>, request: &AxBindRequest) -> rusqlite::Result<Option<Number>> {
+fn pick(
+    ctx: &mut Ctx<'_>,
+    request: &AxBindRequest,
+    daily: Daily,
+) -> rusqlite::Result<Option<Number>> {
     let wish = Wish::by_code(request.app, request.area.as_ref(), request.area_match);
-    choose::free(ctx, &wish, [request.a; 2])
+    choose::free(ctx, &wish.within(daily), [request.a; 2])
 }
 
 fn unbind(ctx: &mut Ctx<'_>, app: AppId, key: AxKey) -> Result<(), BindError> {

@@ -13,7 +13,7 @@ use crate::bound::{self, SWEEP_FOR_ROOM, count, expiry, new_id};
 use crate::choose::{self, Area, Wish};
 use crate::db::writer::{Bound, Ctx, Effect};
 use crate::error::BindError;
-use crate::settings::{self, Mode};
+use crate::settings::{self, AppLimits, Mode};
 use crate::sql::{ms, num};
 
 impl Store {
@@ -36,10 +36,10 @@ fn bind(ctx: &mut Ctx<'_>, request: BindRequest) -> Result<Binding, BindError> {
     }
     let x = match request.x {
         Some(x) => {
-            named(ctx, &request, x, limits.pairs_max)?;
+            named(ctx, &request, x, &limits)?;
             x
         }
-        None => pick(ctx, &request, limits.pairs_max)?,
+        None => pick(ctx, &request, &limits)?,
     };
     let now_ms = ctx.now_ms;
     let binding = Binding {
@@ -62,6 +62,7 @@ fn bind(ctx: &mut Ctx<'_>, request: BindRequest) -> Result<Binding, BindError> {
     seat(ctx, binding.axb.b, x, binding.axb.subscription)?;
     insert(ctx, &binding)?;
     count(ctx, x, 1)?;
+    limits.daily.spend(ctx, x)?;
     ctx.effect(Effect::Publish(Bound::Axb(binding.axb.clone()).into()));
     Ok(binding)
 }
@@ -71,12 +72,13 @@ fn named(
     ctx: &mut Ctx<'_>,
     request: &BindRequest,
     x: Number,
-    pairs_max: u32,
+    limits: &AppLimits,
 ) -> Result<(), BindError> {
     if x == request.a || x == request.b {
         return Err(BindError::SameParty);
     }
-    let number = bound::named(ctx, request.app, x)?;
+    let pairs_max = limits.pairs_max;
+    let number = bound::named(ctx, request.app, x, limits.daily)?;
     if number.pairs < pairs_max {
         return Ok(());
     }
@@ -89,13 +91,13 @@ fn named(
 }
 
 /// Finds an X by area.
-fn pick(ctx: &mut Ctx<'_>, request: &BindRequest, pairs_max: u32) -> Result<Number, BindError> {
-    if let Some(x) = choose(ctx, request, pairs_max)? {
+fn pick(ctx: &mut Ctx<'_>, request: &BindRequest, limits: &AppLimits) -> Result<Number, BindError> {
+    if let Some(x) = choose(ctx, request, limits)? {
         return Ok(x);
     }
     // Numbers may be full of bindings that are over and only wait for the sweeper.
     if sweep(ctx, SWEEP_FOR_ROOM)? > 0
-        && let Some(x) = choose(ctx, request, pairs_max)?
+        && let Some(x) = choose(ctx, request, limits)?
     {
         return Ok(x);
     }
@@ -105,7 +107,7 @@ fn pick(ctx: &mut Ctx<'_>, request: &BindRequest, pairs_max: u32) -> Result<Numb
 fn choose(
     ctx: &mut Ctx<'_>,
     request: &BindRequest,
-    pairs_max: u32,
+    limits: &AppLimits,
 ) -> rusqlite::Result<Option<Number>> {
     let mut taken = taken(ctx, request.a)?;
     taken.extend(self::taken(ctx, request.b)?);
@@ -117,8 +119,9 @@ fn choose(
             None => Area::HomeOf(request.a),
         },
         area_match: request.area_match,
+        daily: limits.daily,
     };
-    choose::with_room(ctx, &wish, taken, pairs_max)
+    choose::with_room(ctx, &wish, taken, limits.pairs_max)
 }
 
 /// The numbers on which a party is bound.

@@ -13,6 +13,7 @@ use super::types::{AxeBindRequest, AxeBinding};
 use crate::Store;
 use crate::bound::{SWEEP_FOR_ROOM, count, is_live, may_record, named, new_id, rules};
 use crate::choose::{self, Wish};
+use crate::daily::Daily;
 use crate::db::writer::Ctx;
 use crate::error::BindError;
 use crate::settings::{AxeSettings, Mode};
@@ -20,6 +21,13 @@ use crate::sql::num;
 
 /// Numbers X that are tried when the customer names none.
 const NUMBERS_TRIED: u32 = 16;
+
+/// What an X may hold, and how often it may be bound today.
+#[derive(Clone, Copy)]
+struct Room {
+    room: u32,
+    daily: Daily,
+}
 
 impl Store {
     /// Makes an AXE binding. When this returns it is durable and calls route by it. `Bound` when A is on that X,
@@ -42,15 +50,17 @@ fn bind(ctx: &mut Ctx<'_>, request: AxeBindRequest) -> Result<AxeBinding, BindEr
     if outlives(record_ms, life_ms) {
         return Err(BindError::CallBackOutlives);
     }
+    let daily = Daily::of(&settings, ctx.now_ms);
     let (x, extension) = match request.x {
         Some(x) => {
-            check_named(ctx, &request, x, room(&settings.axe))?;
+            let room = room(&settings.axe);
+            check_named(ctx, &request, x, Room { room, daily })?;
             let extension = place(ctx, &request, x, digits)?;
             (x, extension.ok_or(BindError::NoExtension)?)
         }
         None => {
             let room = room_to_allot(&settings.axe, &request);
-            pick(ctx, &request, digits, room)?
+            pick(ctx, &request, digits, Room { room, daily })?
         }
     };
     let now_ms = ctx.now_ms;
@@ -86,6 +96,7 @@ fn bind(ctx: &mut Ctx<'_>, request: AxeBindRequest) -> Result<AxeBinding, BindEr
     };
     write(ctx, &stored)?;
     count(ctx, x, 1)?;
+    daily.spend(ctx, x)?;
     Ok(stored.shown())
 }
 
@@ -114,12 +125,12 @@ fn check_named(
     ctx: &mut Ctx<'_>,
     request: &AxeBindRequest,
     x: Number,
-    room: u32,
+    limits: Room,
 ) -> Result<(), BindError> {
     if x == request.a || request.call_back == CallBack::Number(x) {
         return Err(BindError::SameParty);
     }
-    let mut bound = named(ctx, request.app, x)?.pairs;
+    let mut bound = named(ctx, request.app, x, limits.daily)?.pairs;
     if let Some(old) = of_a(ctx.conn, x, request.a)? {
         if is_live(old.axe.expires_at_ms, ctx.now_ms) {
             return Err(BindError::Bound);
@@ -127,6 +138,7 @@ fn check_named(
         delete(ctx, &old)?;
         bound = bound.saturating_sub(1);
     }
+    let room = limits.room;
     if bound >= room && bound.saturating_sub(sweep_number(ctx, x)?) >= room {
         return Err(BindError::NoExtension);
     }
@@ -174,11 +186,11 @@ fn pick(
     ctx: &mut Ctx<'_>,
     request: &AxeBindRequest,
     digits: u8,
-    room: u32,
+    limits: Room,
 ) -> Result<(Number, Extension), BindError> {
     let mut resting = HashSet::new();
     for _ in 0..NUMBERS_TRIED {
-        let Some(x) = with_room(ctx, request, room, &resting)? else {
+        let Some(x) = with_room(ctx, request, limits, &resting)? else {
             break;
         };
         if let Some(extension) = place(ctx, request, x, digits)? {
@@ -192,23 +204,23 @@ fn pick(
 fn with_room(
     ctx: &mut Ctx<'_>,
     request: &AxeBindRequest,
-    room: u32,
+    limits: Room,
     except: &HashSet<i64>,
 ) -> Result<Option<Number>, BindError> {
-    if let Some(x) = choose(ctx, request, room, except)? {
+    if let Some(x) = choose(ctx, request, limits, except)? {
         return Ok(Some(x));
     }
     // Numbers may be full of bindings that are over and only wait for the sweeper.
     match sweep(ctx, SWEEP_FOR_ROOM)? {
         0 => Ok(None),
-        _ => Ok(choose(ctx, request, room, except)?),
+        _ => Ok(choose(ctx, request, limits, except)?),
     }
 }
 
 fn choose(
     ctx: &mut Ctx<'_>,
     request: &AxeBindRequest,
-    room: u32,
+    limits: Room,
     except: &HashSet<i64>,
 ) -> rusqlite::Result<Option<Number>> {
     let mut taken = except.clone();
@@ -226,5 +238,5 @@ fn choose(
     }
     drop(statement);
     let wish = Wish::by_code(request.app, request.area.as_ref(), request.area_match);
-    choose::with_room(ctx, &wish, taken, room)
+    choose::with_room(ctx, &wish.within(limits.daily), taken, limits.room)
 }

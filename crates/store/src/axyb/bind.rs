@@ -9,6 +9,7 @@ use super::types::{AxybBindX, AxybRelation};
 use crate::Store;
 use crate::bound::{SWEEP_FOR_ROOM, expiry, may_record, new_id, rules};
 use crate::choose::{self, Wish};
+use crate::daily::Daily;
 use crate::db::writer::Ctx;
 use crate::error::BindError;
 use crate::settings::Mode;
@@ -32,7 +33,8 @@ fn bind(ctx: &mut Ctx<'_>, request: AxybBindX) -> Result<AxybRelation, BindError
     if held >= settings.numbers_per_a_max {
         return Err(BindError::TooManyNumbers);
     }
-    let x = pick(ctx, &request)?;
+    let daily = Daily::of(&settings, ctx.now_ms);
+    let x = pick(ctx, &request, daily)?;
     let relation = Relation {
         subscription: new_id(),
         app: request.app,
@@ -47,11 +49,12 @@ fn bind(ctx: &mut Ctx<'_>, request: AxybBindX) -> Result<AxybRelation, BindError
         user_data: request.user_data,
     };
     insert(ctx, &relation)?;
+    daily.spend(ctx, x)?;
     Ok(relation.shown())
 }
 
-fn pick(ctx: &mut Ctx<'_>, request: &AxybBindX) -> Result<Number, BindError> {
-    let wish = Wish::by_code(request.app, request.area.as_ref(), request.area_match);
+fn pick(ctx: &mut Ctx<'_>, request: &AxybBindX, daily: Daily) -> Result<Number, BindError> {
+    let wish = Wish::by_code(request.app, request.area.as_ref(), request.area_match).within(daily);
     if let Some(x) = choose::free(ctx, &wish, [request.a; 2])? {
         return Ok(x);
     }

@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use crate::error::StoreError;
 
 /// One step each, never edited once released: a change is a new step at the end.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// Why the keys are what they are:
 /// - subscriptions are UUID v7, so the primary key of `bindings` grows at its right edge;
@@ -101,6 +101,17 @@ CREATE TABLE axyb_parts(
   b INTEGER NOT NULL, policy INTEGER NOT NULL, yb_duration_s INTEGER NOT NULL, expires_at INTEGER,
   bound_at INTEGER NOT NULL, user_data TEXT, UNIQUE(subscription, b), UNIQUE(y, a)) WITHOUT ROWID;
 CREATE INDEX axyb_part_expiry ON axyb_parts(expires_at) WHERE expires_at IS NOT NULL;
+";
+
+/// Limits of calls and binds. `blocked.app` 0 means all applications.
+const V3: &str = "
+ALTER TABLE apps ADD COLUMN binds_per_day INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE numbers ADD COLUMN binds_day INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE numbers ADD COLUMN binds_today INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE platform(name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE blocked(
+  app INTEGER NOT NULL, party INTEGER NOT NULL, pattern TEXT NOT NULL, added_at INTEGER NOT NULL,
+  PRIMARY KEY(app, party, pattern)) WITHOUT ROWID;
 ";
 
 /// Brings the file to the newest schema. Each step and its number are one transaction.

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::types::{App, AppSettings, Configuration, Mode, NewApp, Secret};
 use crate::Store;
+use crate::daily::Daily;
 use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
 use crate::sql::{from_json, is_unique_violation, ms, name_of, next, to_json, to_ms};
@@ -32,18 +33,25 @@ pub(crate) struct AppLimits {
     pub mode: Mode,
     pub recording: bool,
     pub pairs_max: u32,
+    pub daily: Daily,
 }
 
 pub(crate) fn limits(ctx: &Ctx<'_>, app: AppId) -> rusqlite::Result<Option<AppLimits>> {
     let mut statement = ctx
         .conn
-        .prepare_cached("SELECT recording, pairs_max, mode FROM apps WHERE id = ?1")?;
+        .prepare_cached(
+            "SELECT recording, pairs_max, mode, binds_per_day,
+             iif(binds_per_day > 0, json_extract(settings, '$.calls.utc_offset'), NULL) FROM apps WHERE id = ?1",
+        )?;
     statement
         .query_row([app.0], |row| {
+            let zone: Option<String> = row.get(4)?;
+            let zone = zone.and_then(|text| text.parse().ok()).unwrap_or_default();
             Ok(AppLimits {
                 recording: row.get(0)?,
                 pairs_max: row.get(1)?,
                 mode: from_json(row, 2)?,
+                daily: Daily::new(row.get(3)?, zone, ctx.now_ms),
             })
         })
         .optional()
@@ -70,7 +78,7 @@ fn check(settings: &AppSettings) -> Result<(), StoreError> {
     if settings.recording_kept_days == 0 {
         return wrong("recording_kept_days must be at least 1");
     }
-    Ok(())
+    settings.calls.check().map_err(StoreError::Invalid)
 }
 
 /// Tells calls whether A of AX reaches who called last.
@@ -116,11 +124,12 @@ impl Store {
             // Never used again: an id of a removed application still stands in call records.
             let id = next(ctx.conn, "app")? as u32;
             let inserted = ctx.conn.execute(
-                "INSERT INTO apps(id, app_key, secret, sp_id, mode, status, recording, pairs_max, settings, created_at, changed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, '\"active\"', ?6, ?7, ?8, ?9, ?9)",
+                "INSERT INTO apps(id, app_key, secret, sp_id, mode, status, recording, pairs_max, settings, created_at, changed_at,
+                 binds_per_day)
+                 VALUES (?1, ?2, ?3, ?4, ?5, '\"active\"', ?6, ?7, ?8, ?9, ?9, ?10)",
                 params![
                     id, new.key, new.secret.reveal(), new.sp_id, to_json(&new.mode)?, new.settings.recording,
-                    new.settings.axb_pairs_max, settings, now
+                    new.settings.axb_pairs_max, settings, now, new.settings.binds_per_number_per_day
                 ],
             );
             match inserted {
@@ -151,10 +160,11 @@ impl Store {
             same_digits(ctx, &app)?;
             let changed = ctx.conn.execute(
                 "UPDATE apps SET secret = ?2, sp_id = ?3, status = ?4, recording = ?5, pairs_max = ?6, settings = ?7,
-                 changed_at = ?8 WHERE id = ?1",
+                 changed_at = ?8, binds_per_day = ?9 WHERE id = ?1",
                 params![
                     app.id.0, app.secret.reveal(), app.sp_id, to_json(&app.status)?, app.settings.recording,
-                    app.settings.axb_pairs_max, to_json(&app.settings)?, ms(ctx.now_ms)
+                    app.settings.axb_pairs_max, to_json(&app.settings)?, ms(ctx.now_ms),
+                    app.settings.binds_per_number_per_day
                 ],
             )?;
             if changed == 0 {
@@ -188,6 +198,7 @@ impl Store {
             {
                 return Err(StoreError::NotFound("the application"));
             }
+            super::platform::forget_app(ctx, app)?;
             ctx.effect(Effect::Configuration);
             ctx.effect(Effect::CallBack(app, false));
             Ok(())
@@ -215,10 +226,10 @@ impl Store {
         .await
     }
 
-    /// Applications, trunks and passed prompt files, all as of one commit.
+    /// Applications, trunks, rules and passed prompt files, all as of one commit.
     pub async fn configuration(&self) -> Result<Configuration, StoreError> {
         self.read(|conn| {
-            // One read transaction, so that the three lists fit together.
+            // One read transaction, so that the lists fit together.
             let tx = conn.unchecked_transaction()?;
             let mut statement =
                 tx.prepare_cached(&format!("SELECT {COLUMNS} FROM apps ORDER BY id"))?;
@@ -228,13 +239,15 @@ impl Store {
             Ok(Configuration {
                 apps,
                 trunks,
+                rules: super::platform::rules(&tx)?,
+                blocked: super::platform::all_blocked(&tx)?,
                 prompts,
             })
         })
         .await
     }
 
-    /// A counter that grows after each commit that changes applications, trunks or prompt files.
+    /// A counter that grows after each commit that changes applications, trunks, rules or prompt files.
     pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
         self.shared.changes.subscribe()
     }

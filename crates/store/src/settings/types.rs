@@ -3,7 +3,7 @@
 use std::fmt;
 
 use axbridge_binding::{AppId, NumberStatus, RouteKind, TrunkId};
-use axbridge_call::{RecordLayout, Trunk};
+use axbridge_call::{Blocked, CallRules, Party, PlatformRules, RecordLayout, Trunk};
 use axbridge_numbering::Number;
 use serde::{Deserialize, Serialize};
 
@@ -205,6 +205,10 @@ pub struct AppSettings {
     pub rate_per_s: u32,
     /// Requests at once.
     pub rate_burst: u32,
+    /// What its calls are allowed: hours, kinds of numbers, frequency.
+    pub calls: CallRules,
+    /// Binds of one number X in a day of `calls.utc_offset`; 0 = no limit (1020182).
+    pub binds_per_number_per_day: u32,
 }
 
 impl Default for AppSettings {
@@ -231,6 +235,8 @@ impl Default for AppSettings {
             axyb_relations_max: 1_000,
             rate_per_s: 500,
             rate_burst: 1_000,
+            calls: CallRules::default(),
+            binds_per_number_per_day: 0,
         }
     }
 }
@@ -362,6 +368,24 @@ pub struct NumberArea {
     pub province: Option<String>,
 }
 
+/// Which blocked numbers to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BlockedFilter {
+    /// Of this application; 0: those that hold for all.
+    pub app: Option<AppId>,
+    /// On this side.
+    pub party: Option<Party>,
+}
+
+/// A blocked number and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockedRecord {
+    /// The entry.
+    pub blocked: Blocked,
+    /// Unix milliseconds.
+    pub added_ms: u64,
+}
+
 /// The review state of a prompt file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -401,6 +425,10 @@ pub struct Configuration {
     pub apps: Vec<App>,
     /// All trunks.
     pub trunks: Vec<Trunk>,
+    /// What all calls are allowed.
+    pub rules: PlatformRules,
+    /// Numbers that may not call or be called.
+    pub blocked: Vec<Blocked>,
     /// All prompt files that passed; audio by [`crate::Store::prompt_wav`].
     pub prompts: Vec<PromptFile>,
 }
