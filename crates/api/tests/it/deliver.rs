@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use axbridge_api::notify::Origin;
 use axbridge_api::{Deliverer, DelivererConfig, TargetPolicy, UrlSigner};
 use axbridge_binding::AppId;
-use axbridge_call::{CallRecord, Fact, FactKind};
 use http::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -17,21 +15,10 @@ use tokio::task::JoinHandle;
 use crate::client::{aksk_digest, base64, wsse_hash};
 use crate::harness::{Harness, T0_CREATED, T0_MS};
 use crate::sink::Sink;
+use crate::told::{deliverer_config, whole_call};
 
 fn deliverer(h: &Harness, adjust: impl FnOnce(&mut DelivererConfig)) -> JoinHandle<()> {
-    let mut config = DelivererConfig {
-        poll_every: Duration::from_millis(50),
-        targets: TargetPolicy {
-            allow_private: true,
-            allowed: Vec::new(),
-        },
-        origin: Origin {
-            host_name: "node1".into(),
-            record_domain: "rec.example".into(),
-        },
-        public_url: "http://rtc.example".into(),
-        ..DelivererConfig::default()
-    };
+    let mut config = deliverer_config();
     adjust(&mut config);
     let apps = Arc::clone(h.api.applications());
     let deliverer = Deliverer::new(config, h.store.clone(), apps, UrlSigner::new([9; 32])).unwrap();
@@ -63,58 +50,7 @@ impl Calls {
 
     /// The five events and the record of one call.
     fn whole(&mut self, app: AppId, key: &str, session: &str) {
-        let numbers = || ("+8617000000009".to_owned(), "+8613900000002".to_owned());
-        let (x, b) = numbers();
-        let mut kinds = vec![FactKind::CallIn {
-            caller: "+8613900000001".into(),
-            called: x.clone(),
-            asked: false,
-        }];
-        kinds.push(FactKind::CallOut {
-            caller: x.clone(),
-            called: b.clone(),
-        });
-        kinds.push(FactKind::Alerting {
-            caller: x.clone(),
-            called: b.clone(),
-        });
-        kinds.push(FactKind::Answer {
-            caller: x.clone(),
-            called: b.clone(),
-        });
-        kinds.push(FactKind::Disconnect {
-            caller: x.clone(),
-            called: b.clone(),
-            state_code: 0,
-            state_desc: "The user releases the call.".into(),
-            released_by: Some(1),
-        });
-        kinds.push(FactKind::Record(Box::new(CallRecord {
-            icid: session.into(),
-            bind_num: x.clone(),
-            callee_num: x,
-            caller_num: "+8613900000001".into(),
-            fwd_dst_num: b,
-            call_in_ms: T0_MS,
-            call_end_ms: T0_MS + 1000,
-            record_flag: 1,
-            record_object: Some("a.wav".into()),
-            ..CallRecord::default()
-        })));
-        let facts: Vec<Fact> = kinds
-            .into_iter()
-            .enumerate()
-            .map(|(seq, kind)| Fact {
-                app,
-                app_key: key.into(),
-                session_id: session.into(),
-                seq: seq as u32,
-                at_ms: T0_MS + seq as u64 * 1000,
-                subscription_id: Some("2f1c".into()),
-                user_data: None,
-                kind,
-            })
-            .collect();
+        let facts = whole_call(app, key, session, T0_MS);
         self.journal.append(&facts).unwrap();
     }
 }

@@ -21,3 +21,4 @@ mod ours;
 mod recording;
 mod server;
 mod sink;
+mod told;
