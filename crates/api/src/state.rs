@@ -51,6 +51,9 @@ pub struct ApiConfig {
     pub record_domain: String,
     /// Prompts pass review as they are uploaded.
     pub prompts_pass: bool,
+    /// The addresses that media may use, as configured and as the world sees them; a trunk may ask for these only.
+    /// Empty: for any.
+    pub media_ips: Vec<IpAddr>,
 }
 
 impl Default for ApiConfig {
@@ -66,6 +69,7 @@ impl Default for ApiConfig {
             public_url: "http://127.0.0.1:8080".into(),
             record_domain: "localhost".into(),
             prompts_pass: false,
+            media_ips: Vec::new(),
         }
     }
 }

@@ -163,6 +163,7 @@ impl Platform {
             public_url: public_url.clone(),
             record_domain: config.node.host.clone(),
             prompts_pass: config.prompts.auto_pass,
+            media_ips: config.media_addresses(),
             ..ApiConfig::default()
         };
         let control = Arc::new(EngineControl::new(self.engine.clone()));
@@ -337,16 +338,9 @@ fn start_engine(
         .map(|l| ListenAt {
             transport: l.transport,
             address: l.address,
-            advertised: config
-                .sip
-                .advertise
-                .map(|ip| SocketAddr::new(ip, l.address.port())),
+            advertised: config.advertised(l.address),
         })
         .collect();
-    let media_advertised = config
-        .media
-        .advertise_ip
-        .map(|world| config.media.ips.iter().map(|ours| (*ours, world)).collect());
     let engine = EngineConfig {
         listen,
         shards: config.sip.shards,
@@ -360,7 +354,7 @@ fn start_engine(
             range: (config.media.port_min, config.media.port_max),
             ..PortConfig::default()
         },
-        media_advertised: media_advertised.unwrap_or_default(),
+        media_advertised: config.media_advertised(),
         recording,
         tcp: axbridge_engine::TcpConfig {
             connections_max: config.sip.tcp_connections_max,

@@ -85,10 +85,15 @@ pub fn sweep(store: Store, served: PathBuf, mut stopped: watch::Receiver<bool>) 
     })
 }
 
+/// One round: a file that cannot be deleted does not keep the others.
 async fn sweep_once(store: &Store, served: &std::path::Path) -> Result<()> {
+    let mut kept = None;
     for recording in store.expired_recordings(SWEEP_MAX).await? {
         match tokio::fs::remove_file(served.join(&recording.path)).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::error!(object = recording.object, %error, "an old recording cannot be deleted");
+                kept = Some(error);
+            }
             _ => {
                 store
                     .remove_recording(recording.object, "retention".to_owned())
@@ -96,5 +101,45 @@ async fn sweep_once(store: &Store, served: &std::path::Path) -> Result<()> {
             }
         }
     }
-    Ok(())
+    kept.map_or(Ok(()), |error| Err(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axbridge_binding::AppId;
+    use axbridge_store::{Recording, StoreConfig};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_cannot_be_deleted_does_not_keep_the_others() {
+        let dir = std::env::temp_dir().join(format!("axbridge-sweep-{}", std::process::id()));
+        let served = dir.join("served");
+        // The oldest is a folder with something in it: it cannot be removed as a file.
+        std::fs::create_dir_all(served.join("1/a.wav/kept")).unwrap();
+        std::fs::write(served.join("1/b.wav"), b"x").unwrap();
+        let store = Store::open(StoreConfig::new(dir.join("store"))).unwrap();
+        for (object, expires_ms) in [("a.wav", 1), ("b.wav", 2)] {
+            let recording = Recording {
+                object: object.into(),
+                app: AppId(1),
+                session: object.into(),
+                path: format!("1/{object}"),
+                bytes: 1,
+                duration_ms: 3_000,
+                created_ms: 1,
+                expires_ms,
+            };
+            store.add_recording(recording).await.unwrap();
+        }
+        assert!(sweep_once(&store, &served).await.is_err());
+        assert!(
+            !served.join("1/b.wav").exists(),
+            "the younger one is kept for ever"
+        );
+        assert!(store.recording("b.wav".into()).await.unwrap().is_none());
+        assert!(store.recording("a.wav".into()).await.unwrap().is_some());
+        store.close();
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

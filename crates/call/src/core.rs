@@ -80,7 +80,12 @@ impl Core {
             config.shard,
             config.shards,
         );
-        let endpoint = Endpoint::new(config.sip.clone(), ids.number());
+        let mut sip = config.sip.clone();
+        // Via says what Contact says (RFC 3261 section 18.1.1: where answers are wanted).
+        let seen = config.listen.iter().filter(|l| l.local != l.advertised);
+        sip.sent_by
+            .extend(seen.map(|l| (l.local, l.advertised.to_string())));
+        let endpoint = Endpoint::new(sip, ids.number());
         Core {
             endpoint,
             directory,

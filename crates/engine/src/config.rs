@@ -1,6 +1,7 @@
 //! What the engine is told at start.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axbridge_sip::Transport;
@@ -77,6 +78,20 @@ pub struct TcpConfig {
     pub queue_messages: usize,
     /// Bytes that may wait to be written on one connection.
     pub queue_bytes: usize,
+    /// How long a peer may take over one message from its first octet.
+    pub message_max: Duration,
+    /// Who may connect; none: everybody. [`Engine::start`](crate::Engine::start) admits the trunks' addresses.
+    pub admit: Option<Admit>,
+}
+
+/// Says whether connections from an address are taken. Asked at each connection.
+#[derive(Clone)]
+pub struct Admit(pub Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Admit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Admit")
+    }
 }
 
 impl Default for TcpConfig {
@@ -87,6 +102,8 @@ impl Default for TcpConfig {
             patience: Duration::from_secs(5),
             queue_messages: 1_024,
             queue_bytes: 1024 * 1024,
+            message_max: Duration::from_secs(15),
+            admit: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::EngineError;
 use crate::calls::{Calls, Journal};
-use crate::config::EngineConfig;
+use crate::config::{Admit, EngineConfig};
 use crate::inbox::{Control, ShardPorts};
 use crate::kernel::raise_descriptor_limit;
 use crate::live::{LiveCallInfo, LiveCalls};
@@ -53,11 +53,14 @@ impl Engine {
     /// Binds everything, then starts the threads. `switch` is the template for every shard: its shard number and
     /// its addresses are filled in here. There must be one journal for each shard.
     pub fn start(
-        config: EngineConfig,
+        mut config: EngineConfig,
         switch: SwitchConfig,
         directory: Arc<Directory>,
         journals: Vec<Box<dyn Journal>>,
     ) -> Result<EngineHandle, EngineError> {
+        let trunks = Arc::clone(&directory);
+        let known = move |source| trunks.snapshot().trunk_of(source).is_some();
+        config.tcp.admit.get_or_insert(Admit(Arc::new(known)));
         Self::start_with(config, journals, |setup| {
             let config = SwitchConfig {
                 shard: setup.shard,

@@ -22,7 +22,7 @@ mod worker;
 
 pub use calls::{Calls, Journal};
 pub use clock::{now, wall_ms};
-pub use config::{EngineConfig, ListenAt, TcpConfig};
+pub use config::{Admit, EngineConfig, ListenAt, TcpConfig};
 pub use engine::{Engine, EngineHandle, ShardSetup};
 pub use live::{LiveCallInfo, Phase};
 pub use oracle::{Answering, Oracle, OracleRef};

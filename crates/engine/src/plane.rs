@@ -60,12 +60,12 @@ impl Plane {
         }
     }
 
-    /// Our own address for one that the calls know, which may be how the world sees us.
+    /// Our own address for one that the calls know, which may be how the world sees us, or an address of signalling.
     fn own(&self, ip: IpAddr) -> IpAddr {
         self.advertised
             .iter()
             .find(|(_, world)| *world == ip)
-            .map_or(ip, |(own, _)| *own)
+            .map_or_else(|| self.ports.fitting(ip), |(own, _)| *own)
     }
 
     fn advertise(&self, address: SocketAddr) -> SocketAddr {

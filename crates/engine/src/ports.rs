@@ -48,6 +48,8 @@ pub struct Exhausted(pub IpAddr);
 
 /// The free ports of all media addresses. Shared by the shards, locked only when a call begins or ends.
 pub struct Ports {
+    /// As they were configured.
+    ips: Vec<IpAddr>,
     pools: BTreeMap<IpAddr, Arc<Mutex<Pool>>>,
     receive_buffer_bytes: usize,
 }
@@ -127,9 +129,21 @@ impl Ports {
             pools.insert(*ip, Arc::new(Mutex::new(pool)));
         }
         Ok(Self {
+            ips: config.ips.clone(),
             pools,
             receive_buffer_bytes: config.receive_buffer_bytes,
         })
+    }
+
+    /// The media address to use where `ip` is wanted: itself when it is one, or else the first of its family. Signalling
+    /// and media may have addresses of their own.
+    pub fn fitting(&self, ip: IpAddr) -> IpAddr {
+        if self.pools.contains_key(&ip) {
+            return ip;
+        }
+        let mut ips = self.ips.iter().copied();
+        ips.find(|ours| ours.is_ipv4() == ip.is_ipv4())
+            .unwrap_or(ip)
     }
 
     /// Binds the two sockets of a leg on `ip`, non-blocking.
@@ -230,6 +244,20 @@ mod tests {
         let ports = Ports::new(&config, 1).unwrap();
         let leg = ports.open(LOOPBACK).unwrap();
         assert_eq!(leg.local.port(), config.range.0 + 2);
+    }
+
+    #[test]
+    fn where_media_has_another_address_that_one_is_used() {
+        let text = |ip: &str| ip.parse::<IpAddr>().unwrap();
+        let ips = ["::1", "127.0.0.7", "127.0.0.3"].map(text).to_vec();
+        let config = PortConfig {
+            ips,
+            ..PortConfig::default()
+        };
+        let ports = Ports::new(&config, 1).unwrap();
+        assert_eq!(ports.fitting(text("127.0.0.3")), text("127.0.0.3"));
+        assert_eq!(ports.fitting(text("192.0.2.1")), text("127.0.0.7"));
+        assert_eq!(ports.fitting(text("2001:db8::1")), text("::1"));
     }
 
     #[test]

@@ -156,12 +156,23 @@ impl Connections {
 
     /// Takes a connection that a peer opened, inside the runtime of the shard that will read it.
     pub fn adopt(self: &Arc<Self>, stream: std::net::TcpStream, local: SocketAddr) {
-        let Some(seat) = self.take_seat() else {
-            metrics::counter!("axbridge_tcp_refused_total").increment(1);
-            return;
-        };
         let (Ok(remote), Ok(stream)) = (stream.peer_addr(), TcpStream::from_std(stream)) else {
             return;
+        };
+        let refused = |why: &'static str| {
+            metrics::counter!("axbridge_tcp_refused_total", "why" => why).increment(1);
+        };
+        // Before anything is kept for it: strangers must not take the places of carriers.
+        if self
+            .config
+            .admit
+            .as_ref()
+            .is_some_and(|admit| !(admit.0)(remote))
+        {
+            return refused("stranger");
+        }
+        let Some(seat) = self.take_seat() else {
+            return refused("full");
         };
         let (connection, outbox) = self.register(local, remote);
         let all = Arc::clone(self);
@@ -182,10 +193,11 @@ impl Connections {
         let (reader, writer) = stream.into_split();
         let started = Instant::now();
         let last_write_ms = AtomicU64::new(0);
-        let unsent = tokio::select! {
-            () = self.read(connection, reader, started, &last_write_ms) => None,
-            unsent = self.write(connection, writer, &mut outbox, started, &last_write_ms) => unsent,
-        };
+        let mut unsent = None;
+        tokio::select! {
+            () = self.read(connection, reader, started, &last_write_ms) => {}
+            () = self.write(connection, writer, &mut outbox, &mut unsent, started, &last_write_ms) => {}
+        }
         self.close(connection, outbox, unsent);
     }
 
@@ -204,10 +216,18 @@ impl Connections {
         };
         let mut framer = StreamFramer::default();
         let mut buffer = vec![0; READ_BYTES];
+        // Until when the message that has begun must be whole.
+        let mut whole_by: Option<Instant> = None;
         loop {
-            let count = match timeout(self.config.idle, reader.read(&mut buffer)).await {
+            let left = whole_by.map(|at| at.saturating_duration_since(Instant::now()));
+            let patience = left.map_or(self.config.idle, |left| left.min(self.config.idle));
+            let count = match timeout(patience, reader.read(&mut buffer)).await {
                 Ok(Ok(0) | Err(_)) => return,
                 Ok(Ok(count)) => count,
+                Err(_) if whole_by.is_some_and(|at| at <= Instant::now()) => {
+                    tracing::info!(remote = %connection.remote, "a message was never finished: connection closed");
+                    return;
+                }
                 Err(_) => {
                     let last_write =
                         started + Duration::from_millis(last_write_ms.load(Ordering::Relaxed));
@@ -218,9 +238,11 @@ impl Connections {
                 }
             };
             framer.push(buffer.get(..count).unwrap_or_default());
+            let mut finished = false;
             loop {
                 match framer.next() {
                     Ok(Some(Frame::Message(bytes))) => {
+                        finished = true;
                         // Waiting here stops the reading, and so the peer: TCP needs no dropping.
                         self.shards.deliver(Inbound::new(hop, bytes)).await;
                     }
@@ -240,29 +262,38 @@ impl Connections {
                     }
                 }
             }
+            whole_by = match framer.pending() {
+                0 => None,
+                _ if finished => Some(Instant::now() + self.config.message_max),
+                _ => whole_by.or_else(|| Some(Instant::now() + self.config.message_max)),
+            };
         }
     }
 
-    /// Writes until the peer stops taking; returns the message that did not get through.
+    /// Writes until the peer stops taking. The message that is being written is `unsent` until it is through, however
+    /// this ends: on a stream nobody repeats it.
     async fn write(
         &self,
         connection: &Connection,
         mut writer: OwnedWriteHalf,
         outbox: &mut mpsc::Receiver<Outgoing>,
+        unsent: &mut Option<Outgoing>,
         started: Instant,
         last_write_ms: &AtomicU64,
-    ) -> Option<Outgoing> {
-        loop {
-            let outgoing = outbox.recv().await?;
+    ) {
+        while let Some(outgoing) = outbox.recv().await {
+            let bytes = outgoing.bytes.clone();
+            *unsent = Some(outgoing);
             connection
                 .queued_bytes
-                .fetch_sub(outgoing.bytes.len(), Ordering::Relaxed);
-            match timeout(self.config.patience, writer.write_all(&outgoing.bytes)).await {
+                .fetch_sub(bytes.len(), Ordering::Relaxed);
+            match timeout(self.config.patience, writer.write_all(&bytes)).await {
                 Ok(Ok(())) => {
+                    *unsent = None;
                     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     last_write_ms.store(ms, Ordering::Relaxed);
                 }
-                Ok(Err(_)) | Err(_) => return Some(outgoing),
+                Ok(Err(_)) | Err(_) => return,
             }
         }
     }
@@ -317,5 +348,38 @@ pub async fn accept(listener: TcpListener, local: SocketAddr, shards: ShardPorts
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_message_that_the_peer_never_took_is_reported_when_it_hangs_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (shards, mut inboxes) = ShardPorts::new(1, 16);
+        let config = TcpConfig {
+            queue_bytes: 64 << 20,
+            patience: Duration::from_secs(60),
+            ..TcpConfig::default()
+        };
+        let connections = Connections::new(config, shards);
+        let hop = Hop {
+            transport: Transport::Tcp,
+            local: SocketAddr::from(([127, 0, 0, 1], 5060)),
+            remote: listener.local_addr().unwrap(),
+            conn: None,
+        };
+        // More than the buffers of both ends hold.
+        let bytes = Bytes::from(vec![b'x'; 32 << 20]);
+        connections.send(0, Transmit { hop, bytes }).unwrap();
+        let (mut peer, _) = listener.accept().await.unwrap();
+        // The writing has begun and cannot end; the reading side sees the hang-up first.
+        peer.read_exact(&mut [0; 1]).await.unwrap();
+        peer.shutdown().await.unwrap();
+        let inbox = inboxes.first_mut().unwrap();
+        let told = timeout(Duration::from_secs(10), inbox.control.recv()).await;
+        assert!(matches!(told, Ok(Some(Control::TransportFailed(failed))) if failed == hop));
     }
 }

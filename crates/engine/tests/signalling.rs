@@ -7,12 +7,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axbridge_call::StoppedBy;
-use axbridge_engine::{EngineConfig, ListenAt};
+use axbridge_engine::{Admit, EngineConfig, ListenAt};
 use axbridge_sip::{Transport, shard_of};
 use common::{Rig, ask, call, header, phone, receive, request, wait_for};
+use socket2::{Domain, Socket, Type};
 
 #[test]
 fn options_is_answered_over_udp_on_both_families() {
@@ -163,6 +164,51 @@ fn connections_beyond_the_limit_and_idle_ones_are_closed() {
         "b",
         "the place is free again"
     );
+}
+
+#[test]
+fn strangers_are_closed_on_arrival_and_take_no_place() {
+    let rig = Rig::start(|config| {
+        config.tcp.connections_max = 1;
+        let only_127_0_0_9 = |source: SocketAddr| source.ip().to_string() == "127.0.0.9";
+        config.tcp.admit = Some(Admit(Arc::new(only_127_0_0_9)));
+    });
+    let at = rig.address(Transport::Tcp);
+    let mut strangers: Vec<TcpStream> = (0..5).map(|_| connect(at)).collect();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, 9], 0)).into())
+        .unwrap();
+    socket.connect(&at.into()).unwrap();
+    let mut carrier = TcpStream::from(socket);
+    carrier
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    carrier
+        .write_all(request("OPTIONS", "a", "").as_bytes())
+        .unwrap();
+    assert_eq!(header(&read_answer(&mut carrier), "Call-ID"), "a");
+    assert!(strangers.iter_mut().all(closes));
+}
+
+#[test]
+fn a_message_has_to_be_finished_however_slowly_octets_come() {
+    let rig = Rig::start(|config| config.tcp.message_max = Duration::from_millis(400));
+    let mut slow = connect(rig.address(Transport::Tcp));
+    let begun = Instant::now();
+    let closed = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        slow.write_all(b"O").is_err()
+    });
+    assert!(closed, "still open after {:?}", begun.elapsed());
+    // Whole messages with pauses between them are nothing of the kind.
+    let mut calm = connect(rig.address(Transport::Tcp));
+    for id in ["a", "b", "c"] {
+        calm.write_all(request("OPTIONS", id, "").as_bytes())
+            .unwrap();
+        assert_eq!(header(&read_answer(&mut calm), "Call-ID"), id);
+        std::thread::sleep(Duration::from_millis(300));
+    }
 }
 
 #[test]

@@ -41,6 +41,17 @@ pub(super) async fn put(
     let id = number(&id)?;
     let trunk: Trunk = json(&api, request).await?;
     check(id, &trunk)?;
+    let media = &api.config().media_ips;
+    if trunk
+        .media_ip
+        .is_some_and(|ip| !media.is_empty() && !media.contains(&ip))
+    {
+        let ours: Vec<String> = media.iter().map(ToString::to_string).collect();
+        return Err(Problem::invalid(
+            "media_ip is no media address of this installation.",
+            format!("Give one of {}, or add it to [media] ips.", ours.join(", ")),
+        ));
+    }
     api.store().put_trunk(trunk.clone()).await?;
     tracing::info!(trunk = id.0, "trunk set");
     answer(StatusCode::OK, &trunk)

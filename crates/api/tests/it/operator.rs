@@ -432,3 +432,20 @@ async fn what_others_write_into_the_store_is_followed() {
     }
     panic!("the change was not noticed");
 }
+
+#[tokio::test]
+async fn a_trunk_may_ask_only_for_a_media_address_there_is() {
+    let ours = "203.0.113.10";
+    let h = Harness::with(std::sync::Arc::new(axbridge_api::NoCalls), |config| {
+        config.media_ips = vec![ours.parse().unwrap()];
+    })
+    .await;
+    let trunk =
+        |ip: &str| json!({"id": 7, "name": "seven", "peers": ["192.0.2.7:5060"], "media_ip": ip});
+    let path = "/trunks/7";
+    let wrong = h.operator(Method::PUT, path, &trunk("203.0.113.11")).await;
+    assert_eq!(wrong.status, 400, "{wrong:?}");
+    assert!(wrong.json()["action"].as_str().unwrap().contains(ours));
+    let right = h.operator(Method::PUT, path, &trunk(ours)).await;
+    assert_eq!(right.status, 200, "{right:?}");
+}

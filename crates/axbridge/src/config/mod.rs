@@ -5,6 +5,7 @@
 
 mod address;
 mod keys;
+mod world;
 
 use std::path::{Path, PathBuf};
 
@@ -125,15 +126,8 @@ impl Config {
         {
             return wrong("node", "host", "use a host name; it ends every session id");
         }
-        for listen in &self.sip.listen {
-            let all = listen.address.ip().is_unspecified();
-            if all && self.sip.advertise.is_none() {
-                return wrong(
-                    "sip",
-                    "advertise",
-                    "listening on all addresses needs the address that carriers see",
-                );
-            }
+        if let Err((section, key, what)) = self.check_addresses() {
+            return wrong(section, key, &what);
         }
         if self.media.port_min >= self.media.port_max || self.media.port_min < 1024 {
             return wrong(
@@ -221,6 +215,8 @@ fn overridden(table: &mut Table, name: &str, value: &str) -> Result<Config, Conf
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
@@ -285,6 +281,31 @@ mod tests {
             ("[sip]\nlisten = []", &["[sip] listen", "at least one"]),
             ("[sip]\nlisten = [\"udp:0.0.0.0:5060\"]", &["advertise"]),
             (
+                "[sip]\nlisten = [\"udp:[::]:5060\"]\nadvertise = \"203.0.113.10\"",
+                &["[sip] advertise", "family"],
+            ),
+            (
+                "[sip]\nadvertise = \"2001:db8::1\"",
+                &["[sip] advertise", "2001:db8::1"],
+            ),
+            (
+                "[sip]\nlisten = [\"udp:203.0.113.10:5060\"]",
+                &["[media] ips", "203.0.113.10", "127.0.0.1", "advertise_ip"],
+            ),
+            (
+                "[sip]\nadvertise = \"203.0.113.10\"",
+                &["[media] ips", "advertise_ip"],
+            ),
+            (
+                "[sip]\nlisten = [\"udp:[::1]:5060\"]",
+                &["[media] ips", "IPv6"],
+            ),
+            (
+                "[media]\nadvertise_ip = \"2001:db8::1\"",
+                &["[media] advertise_ip", "family"],
+            ),
+            ("[media]\nips = [\"0.0.0.0\"]", &["[media] advertise_ip"]),
+            (
                 "[test]\nminute_ms = 1000",
                 &["[test] minute_ms", "production"],
             ),
@@ -310,6 +331,34 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn both_families_behind_nat_are_seen_as_they_should_be() {
+        let text = r#"
+            [sip]
+            listen = ["udp:0.0.0.0:5060", "tcp:[2001:db8::5]:5060"]
+            advertise = "203.0.113.10"
+            [media]
+            ips = ["10.0.0.5", "2001:db8::5"]
+            advertise_ip = "203.0.113.11"
+        "#;
+        let config = load(text, &[]).unwrap();
+        let advertised = |text: &str| config.advertised(text.parse().unwrap());
+        assert_eq!(
+            advertised("0.0.0.0:5060"),
+            Some("203.0.113.10:5060".parse().unwrap())
+        );
+        assert_eq!(advertised("[2001:db8::5]:5060"), None);
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(
+            config.media_advertised(),
+            [(ip("10.0.0.5"), ip("203.0.113.11"))]
+        );
+        assert_eq!(
+            config.media_addresses(),
+            ["10.0.0.5", "2001:db8::5", "203.0.113.11"].map(ip)
+        );
     }
 
     #[test]

@@ -99,7 +99,17 @@ pub fn publish(directory: &Directory, app: App, change: impl FnOnce(&mut Snapsho
 }
 
 pub fn switch(directory: Arc<Directory>, calls_max: usize) -> Switch {
-    let local: SocketAddr = "192.0.2.100:5060".parse().unwrap();
+    switch_at(directory, calls_max, "192.0.2.100:5060", "192.0.2.100:5060")
+}
+
+/// One that listens on `local` and is seen as `advertised`.
+pub fn switch_at(
+    directory: Arc<Directory>,
+    calls_max: usize,
+    local: &str,
+    advertised: &str,
+) -> Switch {
+    let local: SocketAddr = local.parse().unwrap();
     let config = SwitchConfig {
         node: "n1".into(),
         host: "axbridge.invalid".into(),
@@ -108,7 +118,7 @@ pub fn switch(directory: Arc<Directory>, calls_max: usize) -> Switch {
         listen: vec![Listen {
             transport: Transport::Udp,
             local,
-            advertised: local,
+            advertised: advertised.parse().unwrap(),
         }],
         calls_max,
         minute: Duration::from_secs(60),

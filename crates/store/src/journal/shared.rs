@@ -58,7 +58,15 @@ impl ShardState {
             let kept = files[current..].to_vec();
             std::mem::replace(&mut *files, kept)
         };
-        files.iter().try_for_each(|file| file.sync_data())
+        files
+            .iter()
+            .try_for_each(|file| file.sync_data())
+            .inspect_err(|_| {
+                // Nothing of it counts as synced: the next round tries again, the current file being there already.
+                let earlier = &files[..files.len().saturating_sub(1)];
+                self.files.lock().splice(..0, earlier.iter().cloned());
+                self.dirty.store(true, Ordering::Release);
+            })
     }
 }
 
@@ -204,4 +212,34 @@ pub(crate) fn segments(dir: &Path) -> io::Result<Vec<u32>> {
 
 pub(crate) fn segment_path(dir: &Path, segment: u32) -> PathBuf {
     dir.join(format!("{segment:010}.seg"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_synced_is_tried_again() {
+        let journal = Journal::new(Path::new("."), 1 << 20, 1 << 20);
+        let shard = journal.register("0", ShardPosition::default());
+        // A pipe cannot be synced.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        shard.begin(Arc::new(File::from(std::os::fd::OwnedFd::from(writer))));
+        let good = tempfile();
+        shard.begin(Arc::new(good));
+        shard.set_written(ShardPosition {
+            segment: 1,
+            offset: 8,
+        });
+        assert!(shard.sync().is_err());
+        assert!(shard.sync().is_err(), "the earlier segment was forgotten");
+        assert_eq!(shard.files.lock().len(), 2);
+    }
+
+    fn tempfile() -> File {
+        let path = std::env::temp_dir().join(format!("axbridge-sync-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file
+    }
 }
