@@ -36,7 +36,7 @@ def life(bed, mode, scheme, program):
     bed.hidden_from_a, bed.hidden_from_b = [], []
     port = tcp_port()
     app = provision(bed, mode, scheme, port)
-    command = [*program, "--url", f"http://127.0.0.1:{bed.platform.customer_port}", "--key", app["key"]]
+    command = [*program, "--url", f"http://{bed.platform.host}:{bed.platform.customer_port}", "--key", app["key"]]
     command += ["--secret", app["secret"], "--mode", mode, "--numbers", ",".join(NUMBERS)]
     command += ["--parties", ",".join(PARTIES), "--port", str(port)]
     with tempfile.TemporaryFile() as errors:

@@ -41,6 +41,20 @@ def tone(frequency, milliseconds, level=8000, law=8):
     )
 
 
+_ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477)
+_KEYS = {digit: (_ROWS[n // 3], _COLUMNS[n % 3]) for n, digit in enumerate("123456789*0#")}
+
+
+def silence(samples, law=8):
+    return bytes([encode(0, law)]) * samples
+
+
+def key_tone(digit, milliseconds, law=8, level=6000):
+    """G.711 bytes of the two tones of a key (ITU-T Q.23)."""
+    two = [2 * math.pi * frequency / 8000 for frequency in _KEYS[digit]]
+    return bytes(encode(int(level * sum(math.sin(w * i) for w in two)), law) for i in range(8 * milliseconds))
+
+
 def power(samples, frequency):
     """Share (0 to 1) of the signal's energy that lies at the frequency (Goertzel)."""
     if not samples:

@@ -12,11 +12,10 @@ import time
 
 import audio
 import phones
-import scenarios
 from bench_bed import X, X2
+from checks import ANSWERED, at, expect, statuses
 from crowd import Choir, Crowd
 
-ANSWERED = scenarios.ANSWERED
 INTERRUPTED = 8011
 # A recording may miss what was not on the disk yet: 0.4 s of waiting for late packets, a chunk of 0.2 s and the
 # half second between two flushes; and whatever a busy machine adds.
@@ -332,11 +331,11 @@ def killed_during_recorded_calls(bed):
             over = story.released is not None and story.released < killed
             if story.answered is None or story.answered > killed:
                 if "fwdAnswerTime" not in record:
-                    scenarios.expect(record, ulFailReason=INTERRUPTED, recordFlag=0)
+                    expect(record, ulFailReason=INTERRUPTED, recordFlag=0)
                     counts["ringing"] += 1
                 continue
             counts["answered"] += 1
-            short_s = (story.hung_up if over else killed) - scenarios.at(record["callEndTime"])
+            short_s = (story.hung_up if over else killed) - at(record["callEndTime"])
             assert -1.2 <= short_s <= 2.4, f"the call ended {short_s:.1f} s after what its record says"
             counts["ended"] += over
             assert record.get("fwdAnswerTime"), f"answered, and the record does not know: {record}"
@@ -433,7 +432,7 @@ def stopped_with_calls_and_a_slow_receiver(bed):
         began = time.monotonic()
         time.sleep(0.3)
         late = bed.caller("a_refused", a=pairs[0][0])
-        assert late.wait(10) == 0 and scenarios.statuses(late)[-1] == 503, late.explain()
+        assert late.wait(10) == 0 and statuses(late)[-1] == 503, late.explain()
         assert platform.process.wait(40) == 0
         stopped_s = time.monotonic() - began
         before = len(bed.sink.received)
@@ -515,8 +514,8 @@ def full_disk_for_recordings(bed):
         check_order(sessions, records, repeats_max=0)
         without, with_ = records[pairs[0][0]], records[pairs[1][0]]
         story = leg.stories()[pairs[1][0]]
-        scenarios.expect(without, recordFlag=0, ulFailReason=0)
-        assert 4 <= scenarios.at(without["callEndTime"]) - scenarios.at(without["fwdAnswerTime"]) <= 6, "the call did not go on"
+        expect(without, recordFlag=0, ulFailReason=0)
+        assert 4 <= at(without["callEndTime"]) - at(without["fwdAnswerTime"]) <= 6, "the call did not go on"
         check_audio(bed, with_, 3.3, story.hung_up - story.talking + 0.15)
         shown = platform.demand("GET", "/admin/v1/records")["items"]
         why = next(r for r in shown if r["sessionId"] == without["sessionId"]).get("recordFailure", "")
@@ -548,7 +547,7 @@ def disk_that_refuses_every_write(bed):
         assert all((s, c["resultcode"]) == (500, "1010001") for s, c, _ in refused), refused
         wait_until(lambda: any(s.released for s in going.stories().values()), 10, "the end of a call")
         late = bed.caller("a_refused", a=pairs[2][0])
-        assert late.wait(10) == 0 and scenarios.statuses(late)[-1] == 503, late.explain()
+        assert late.wait(10) == 0 and statuses(late)[-1] == 503, late.explain()
         assert going.wait(20) == 0, going.explain()
         assert not bed.sink.records(), "told what is not on the disk"
         limit(resource.RLIM_INFINITY)

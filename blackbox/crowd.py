@@ -19,6 +19,7 @@ class Choir:
     def __init__(self, ip, frequency):
         self.socket = phones.even_port_pair(ip)
         self.port = self.socket.getsockname()[1]
+        self.platform_ip = phones.own_addresses()[0]
         self.tone = audio.tone(frequency, 1000)
         self.targets = {}  # port: [sequence, timestamp, SSRC]
         self.heard = 0  # packets
@@ -42,14 +43,14 @@ class Choir:
                 pass
 
     def _send(self):
-        due, at, platform_ip = time.monotonic(), 0, phones.own_addresses()[0]
+        due, at = time.monotonic(), 0
         while not self._done.wait(max(0.0, due - time.monotonic())):
             payload = self.tone[at : at + 160]
             for port, stream in list(self.targets.items()):
                 head = struct.pack("!BBHII", 0x80, 8, stream[0] & 0xFFFF, stream[1] & 0xFFFFFFFF, stream[2])
                 stream[0], stream[1] = stream[0] + 1, stream[1] + 160
                 try:
-                    self.socket.sendto(head + payload, (platform_ip, port))
+                    self.socket.sendto(head + payload, (self.platform_ip, port))
                 except OSError:
                     pass
             at, due = (at + 160) % 8000, due + 0.02
@@ -66,6 +67,7 @@ class Crowd(phones.Sipp):
 
     def __init__(self, scenario, name, ip, port, folder, choir, target=None, calls=(), rate=10):
         self.name, self.phone, self.platform_ip = name, choir, phones.own_addresses()[0]
+        self.hidden = None
         self.table = "/proc/net/udp"
         place = os.path.join(folder, name)
         self.messages, self.log, self.errors = place + ".messages", place + ".log", place + ".errors"

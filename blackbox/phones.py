@@ -1,6 +1,8 @@
 """The two carriers: SIPp for the signalling, a small RTP phone for the audio."""
 
+import collections
 import ipaddress
+import itertools
 import os
 import random
 import re
@@ -13,11 +15,15 @@ import time
 
 import audio
 
+SAMPLES = 160  # in a packet of 20 ms
+EVENTS = "0123456789*#"
+TELEPHONE_EVENT = 101  # as the scenarios' session descriptions number it
+
 SCENARIOS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "sip-fixtures", "sipp")
 
 
 class Phone:
-    """Sends a tone in G.711 (law 8: A-law, 0: µ-law) once it knows where to, and keeps what it receives."""
+    """Sends a tone in G.711 (law 8: A-law, 0: µ-law) once it knows where to, or keys digits, and keeps what it receives."""
 
     def __init__(self, ip, frequency):
         self.ip = ip
@@ -29,6 +35,7 @@ class Phone:
         self.raw = []
         self.target = None
         self.muted = False
+        self._keys = collections.deque()  # what goes out instead of the tone, one entry for each packet
         self._done = threading.Event()
         self._threads = [threading.Thread(target=t, daemon=True) for t in (self._receive, self._send)]
         for thread in self._threads:
@@ -49,33 +56,82 @@ class Phone:
 
     def _send(self):
         sequence, timestamp, ssrc = (random.getrandbits(n) for n in (16, 32, 32))
-        second, at, due = None, 0, None
+        second, at, due, pressed = None, 0, None, 0
         while not self._done.wait(0.002):
             if self.target is None:
+                due = None
                 continue
             second = second or audio.tone(self.frequency, 1000, law=self.law)
             due = due or time.monotonic()
             while due <= time.monotonic():
+                kind, marker, shown, payload = self.law, 0, timestamp, second[at : at + SAMPLES]
+                if keyed := self._keys and self._keys.popleft():
+                    kind, marker, payload = keyed
+                    # RFC 4733 §2.5.1.2: all packets of an event carry the time of its beginning.
+                    pressed = timestamp if marker else pressed
+                    shown = pressed if kind == TELEPHONE_EVENT else timestamp
                 if not self.muted:
-                    head = struct.pack("!BBHII", 0x80, self.law, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+                    head = struct.pack("!BBHII", 0x80, marker << 7 | kind, sequence & 0xFFFF, shown & 0xFFFFFFFF, ssrc)
                     try:
-                        self.socket.sendto(head + second[at : at + 160], self.target)
+                        self.socket.sendto(head + payload, self.target)
                     except OSError:
                         pass
-                sequence, timestamp, at, due = sequence + 1, timestamp + 160, (at + 160) % 8000, due + 0.02
+                sequence, timestamp, at, due = sequence + 1, timestamp + SAMPLES, (at + SAMPLES) % 8000, due + 0.02
+
+    def key(self, digits, tones=False, press_ms=100, pause_ms=100):
+        """Keys digits: as telephone-events (RFC 4733), or as tones in the audio. Says nothing else meanwhile."""
+        pause = [(self.law, 0, audio.silence(SAMPLES, self.law))] * (pause_ms // 20)
+        keyed = []
+        for digit in digits:
+            keyed += tone_packets(digit, press_ms, self.law) if tones else event_packets(digit, press_ms)
+            keyed += pause
+        self._keys.extend(keyed)
+
+    def hang_up(self):
+        """Ready for the next call: what was heard is forgotten (but for `raw`)."""
+        self.target = None
+        self._keys.clear()
+        self.received = []
 
     def samples(self):
         """What was heard, in order of arrival."""
-        return [audio.LAWS[kind][c] for (*_, kind, payload) in self.received if kind in audio.LAWS for c in payload]
+        return samples_of(self.received)
 
     def heard(self, frequency):
         return audio.heard(self.samples(), frequency)
+
+    def wait_heard(self, frequency, milliseconds=150, timeout=10, since=0):
+        """Waits until a frequency is heard in what came after the first `since` packets; gives the packets so far."""
+        limit = time.monotonic() + timeout
+        while time.monotonic() < limit:
+            packets = self.received[since:]
+            if audio.heard(samples_of(packets), frequency) >= milliseconds:
+                return since + len(packets)
+            time.sleep(0.05)
+        raise AssertionError(f"{frequency} Hz was not heard within {timeout} s")
 
     def close(self):
         self._done.set()
         for thread in self._threads:
             thread.join()
         self.socket.close()
+
+
+def samples_of(packets):
+    return [audio.LAWS[kind][c] for (*_, kind, payload) in packets if kind in audio.LAWS for c in payload]
+
+
+def event_packets(digit, press_ms):
+    """Packets of a pressed key: one each 20 ms, the last one three times (RFC 4733 §2.5.1.4)."""
+    code, count = EVENTS.index(digit), press_ms // 20
+    beats = [(n, 0) for n in range(1, count)] + [(count, 0x80)] * 3
+    payloads = [struct.pack("!BBH", code, end | 10, n * SAMPLES) for n, end in beats]
+    return [(TELEPHONE_EVENT, int(n == 0), payload) for n, payload in enumerate(payloads)]
+
+
+def tone_packets(digit, press_ms, law):
+    sound = audio.key_tone(digit, press_ms, law)
+    return [(law, 0, sound[at : at + SAMPLES]) for at in range(0, len(sound), SAMPLES)]
 
 
 def even_port_pair(ip):
@@ -119,26 +175,41 @@ def free_port(ip):
                 continue
 
 
+def with_status(scenario, copy, status):
+    """A copy of a scenario that refuses with another status: SIPp has no keywords in a status line."""
+    with open(scenario, encoding="utf-8") as original, open(copy, "w", encoding="utf-8") as changed:
+        changed.write(original.read().replace("SIP/2.0 404 ", f"SIP/2.0 {status} "))
+    return copy
+
+
 class Sipp:
     """One SIPp run: one call of one scenario. Starts its phone's sending when the other end has said where."""
 
+    runs = itertools.count(1)
+
     def __init__(self, name, ip, port, folder, phone, target=None, keys=(), pause_ms=3000, timeout=60, tcp=False):
         self.name, self.phone = name, phone
-        self.messages = os.path.join(folder, f"{name}.messages")
-        self.log = os.path.join(folder, f"{name}.log")
-        self.errors = os.path.join(folder, f"{name}.errors")
-        command = ["sipp", "-sf", os.path.join(SCENARIOS, name + ".xml"), "-i", ip, "-p", str(port), "-m", "1"]
+        self.hidden = None  # what must not be in what it receives, when that is not the same in all calls of a bed
+        stem = f"{name}.{next(Sipp.runs)}"
+        self.messages = os.path.join(folder, f"{stem}.messages")
+        self.log = os.path.join(folder, f"{stem}.log")
+        self.errors = os.path.join(folder, f"{stem}.errors")
+        keys = dict(keys)
+        scenario = os.path.join(SCENARIOS, name + ".xml")
+        if status := keys.pop("status", None):
+            scenario = with_status(scenario, os.path.join(folder, f"{stem}.xml"), status)
+        command = ["sipp", "-sf", scenario, "-i", ip, "-p", str(port), "-m", "1"]
         command += ["-mi", ip, "-t", "t1" if tcp else "u1"]
         self.platform_ip = "::1" if ":" in ip else own_addresses()[0]
         self.table = "/proc/net/" + ("tcp" if tcp else "udp") + ("6" if ":" in ip else "")
         command += ["-d", str(pause_ms), "-nostdin", "-timeout", f"{timeout}s", "-timeout_error"]
         command += ["-trace_msg", "-message_file", self.messages, "-trace_logs", "-log_file", self.log]
         command += ["-trace_err", "-error_file", self.errors, "-key", "audio_port", str(phone.port)]
-        for key, value in keys:
+        for key, value in keys.items():
             command += ["-key", key, value]
         if target:
             command.append(target)
-        self.out = open(os.path.join(folder, f"{name}.out"), "wb")
+        self.out = open(os.path.join(folder, f"{stem}.out"), "wb")
         self.process = subprocess.Popen(command, stdout=self.out, stderr=subprocess.STDOUT, cwd=folder)
         self._watch = threading.Thread(target=self._connect, daemon=True)
         self._watch.start()

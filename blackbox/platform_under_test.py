@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -18,10 +19,13 @@ import phones
 
 
 class Sink:
-    """The customer's server: keeps every notification, answers 200 (or what `status` says)."""
+    """The customer's server: keeps every notification, answers 200 (or what `status` says). A question in Block mode
+    (X mode) is kept in `asked` and answered with what `answer` makes of it: a status and a body."""
 
     def __init__(self, key, secret):
         self.received = []  # (time, path, body)
+        self.asked = []  # (path, statusInfo) of questions
+        self.answer = lambda info: (200, b"")
         self.bad_signatures = 0
         self.status = 200
         self.delay_s = 0
@@ -33,14 +37,24 @@ class Sink:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                told = json.loads(body)
+                info = told.get("statusInfo", {})
                 time.sleep(sink.delay_s)
-                if sink.status == 200:
+                status, reply = sink.status, b""
+                if status == 200:
                     if not sink.verified(self.headers):
                         sink.bad_signatures += 1
-                    sink.received.append((time.time(), self.path, json.loads(body)))
-                self.send_response(sink.status)
-                self.send_header("Content-Length", "0")
+                    if info.get("notifyMode") == "Block":
+                        sink.asked.append((self.path, info))
+                        status, reply = sink.answer(info)
+                    else:
+                        sink.received.append((time.time(), self.path, told))
+                self.send_response(status)
+                if reply:
+                    self.send_header("Content-Type", "application/json;charset=UTF-8")
+                self.send_header("Content-Length", str(len(reply)))
                 self.end_headers()
+                self.wfile.write(reply)
 
             def log_message(self, *_):
                 pass
@@ -94,20 +108,21 @@ class Sink:
 class Platform:
     """One running axbridge with its data folder."""
 
-    def __init__(self, binary, folder, minute_ms=60000, extra="", ip="127.0.0.1"):
+    def __init__(self, binary, folder, minute_ms=60000, extra="", ip="127.0.0.1", host="127.0.0.1", environment=None):
         self.binary, self.folder = os.path.abspath(binary), folder
         self.data = os.path.join(folder, "data")
         self.sip = phones.free_port(ip)
         self.sip_at = phones.at(ip, self.sip)
-        self.customer_port = tcp_port()
-        self.operator_port = tcp_port()
-        self.metrics_port = tcp_port()
+        self.host = host  # of its APIs
+        self.customer_port = tcp_port(host)
+        self.operator_port = tcp_port(host)
+        self.metrics_port = tcp_port(host)
         self.token = secrets.token_hex(24)
         self.config = os.path.join(folder, "axbridge.toml")
         with open(self.config, "w", encoding="utf-8") as f:
             f.write(CONFIG.format(**vars(self), minute_ms=minute_ms, extra=extra, ip=ip))
         self.process = None
-        self.environment = {}
+        self.environment = environment or {}
         self.key, self.secret = "demoKey01", "demoSecret-0123456789"
         self.start()
 
@@ -157,7 +172,7 @@ class Platform:
         return code
 
     def request(self, port, method, path, body=None, headers=()):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection(self.host, port, timeout=30)
         try:
             payload = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
             connection.request(method, path, payload, dict(headers))
@@ -196,13 +211,17 @@ class Platform:
         status, content, headers = self.request(self.customer_port, method, path, body, self.signed())
         return status, parsed(content), headers
 
+    def ok(self, method, path, body=None, query=None):
+        """A customer's request that is to succeed; its answer."""
+        status, content, _ = self.customer(method, path, body, query)
+        if status != 200:
+            raise RuntimeError(f"{method} {path}: {status} {content}")
+        return content
+
     AXB = "/rest/caas/relationnumber/partners/v1.0"
 
     def bind(self, x, a, b, **more):
-        status, content, _ = self.customer("POST", self.AXB, {"callerNum": a, "relationNum": x, "calleeNum": b, **more})
-        if status != 200:
-            raise RuntimeError(f"bind: {status} {content}")
-        return content
+        return self.ok("POST", self.AXB, {"callerNum": a, "relationNum": x, "calleeNum": b, **more})
 
     def unbind(self, subscription):
         return self.customer("DELETE", self.AXB, query={"subscriptionId": subscription})
@@ -249,12 +268,12 @@ listen = ["udp:{sip_at}", "tcp:{sip_at}"]
 [media]
 ips = ["{ip}"]
 [api]
-listen = "127.0.0.1:{customer_port}"
+listen = "{host}:{customer_port}"
 [admin]
-listen = "127.0.0.1:{operator_port}"
+listen = "{host}:{operator_port}"
 token = "{token}"
 [metrics]
-listen = "127.0.0.1:{metrics_port}"
+listen = "{host}:{metrics_port}"
 [prompts]
 auto_pass = true
 [notify]
@@ -273,9 +292,7 @@ def parsed(content):
         return content
 
 
-def tcp_port():
-    import socket
-
+def tcp_port(host="127.0.0.1"):
     with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
+        s.bind((host, 0))
         return s.getsockname()[1]
