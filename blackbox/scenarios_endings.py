@@ -103,8 +103,9 @@ def number_and_application_suspended(bed):
     p.demand("PATCH", f"/admin/v1/numbers/{X}", {"status": "frozen"})
     connected(bed, A, X, B, pause_ms=300)
     told(bed, ANSWERED)
-    p.demand("PATCH", f"/admin/v1/applications/{p.key}", {"status": "suspended"})
-    turned_away(bed, 7108, 480, A)
+    for status, state in (("suspended", 7106), ("frozen", 7108)):
+        p.demand("PATCH", f"/admin/v1/applications/{p.key}", {"status": status})
+        turned_away(bed, state, 480, A)
     p.demand("PATCH", f"/admin/v1/applications/{p.key}", {"status": "active"})
     connected(bed, A, X, B, pause_ms=300)
     told(bed, ANSWERED)

@@ -49,7 +49,7 @@ pub use directory::{
 };
 pub use fact::{CallRecord, Fact, FactKind, LegQuality};
 pub use limit::{Limit, LimitChange, NewLength};
-pub use outcome::{Bar, Ending, Outcome};
+pub use outcome::{Bar, Ending, Outcome, Unanswered};
 pub use plane::{CallKey, MediaPlane, NoPorts, Now};
 pub use rules::{
     BadPattern, Blocked, BlockedNumbers, CallRate, CallRules, CallTimeRule, CallingHours,

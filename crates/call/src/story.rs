@@ -169,11 +169,9 @@ impl Story {
         record.ul_fail_reason = outcome.ul_fail_reason;
         record.released_by = outcome.released_by;
         if record.fwd_start_ms.is_some() && record.fwd_answer_ms.is_none() {
-            record.fwd_unasw_rsn = u16::from(outcome.q850);
-            record.sip_status_code = match ending {
-                Ending::CalleeFailed { status, .. } => status,
-                _ => outcome.sip_status,
-            };
+            let unanswered = ending.unanswered();
+            record.fwd_unasw_rsn = unanswered.q850;
+            record.sip_status_code = unanswered.sip_status;
         }
         let (caller, called) = if record.fwd_start_ms.is_some() {
             self.second_leg()

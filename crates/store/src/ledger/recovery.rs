@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axbridge_binding::{AppId, SubscriptionId};
-use axbridge_call::{CallRecord, Fact, FactKind};
+use axbridge_call::{CallRecord, Ending, Fact, FactKind};
 use axbridge_numbering::Number;
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
@@ -17,9 +17,6 @@ use crate::pulse;
 use crate::settings;
 use crate::sql::{from_json, number, sub, to_json};
 
-/// "Internal error" of the PrivateNumber appendix: the platform went away during the call.
-const INTERNAL_ERROR: u32 = 8011;
-const INTERNAL_ERROR_TEXT: &str = "The platform was restarted during the call.";
 /// Calls that are ended in one transaction.
 const CALLS_MAX: usize = 200;
 
@@ -204,16 +201,16 @@ fn ending(
             let (caller, called) = parties(call);
             next.seq += 1;
             next.at_ms = end_ms;
-            let state_desc = INTERNAL_ERROR_TEXT.to_owned();
+            let interrupted = Ending::Interrupted.outcome();
             next.kind = FactKind::Disconnect {
                 caller,
                 called,
-                state_code: INTERNAL_ERROR,
-                state_desc,
-                released_by: None,
+                state_code: interrupted.state_code,
+                state_desc: interrupted.state_desc.to_owned(),
+                released_by: interrupted.released_by,
             };
             facts.push(next.clone());
-            (INTERNAL_ERROR, None)
+            (interrupted.state_code, interrupted.released_by)
         }
     };
     let mut record = record(ctx, call, recording)?;
