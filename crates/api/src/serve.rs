@@ -6,6 +6,9 @@
 //! costs five times the request, with TLS twenty times (loopback, `figures_of_kept_and_closed_connections`).
 //! [`ServeConfig::keep_alive`] = false gives the documented behaviour.
 
+mod crowd;
+
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -22,18 +25,20 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::state::PeerAddress;
+use crowd::{BusyBody, Crowd, Place};
 
 /// Limits of a listener.
 #[derive(Debug, Clone)]
 pub struct ServeConfig {
     /// The longest header block, in bytes; more is answered 431 and the connection closed. At least 8 KiB.
     pub header_bytes_max: usize,
-    /// Connections at once; more wait to be accepted.
+    /// Connections at once. One more takes the place of one that waits: silent, idle, or not done with its handshake
+    /// or head; of the address that holds most of them, the oldest.
     pub connections_max: usize,
     /// How long a client may take to send a header block, and a kept connection may idle.
     pub header_timeout: Duration,
@@ -92,17 +97,11 @@ pub async fn serve(
     config: ServeConfig,
     shutdown: impl Future<Output = ()>,
 ) {
-    let slots = Arc::new(Semaphore::new(config.connections_max.clamp(1, 1 << 20)));
-    let all_slots = u32::try_from(config.connections_max.clamp(1, 1 << 20)).unwrap_or(1 << 20);
+    let crowd = Crowd::new(config.connections_max);
     let (stop, stopped) = watch::channel(false);
     let config = Arc::new(config);
     tokio::pin!(shutdown);
     loop {
-        // Without a slot nothing is accepted: the kernel's queue is the waiting room.
-        let slot = tokio::select! {
-            () = &mut shutdown => break,
-            slot = Arc::clone(&slots).acquire_owned() => slot,
-        };
         let (stream, peer) = tokio::select! {
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
@@ -115,17 +114,33 @@ pub async fn serve(
                 }
             },
         };
-        let _ = stream.set_nodelay(true);
         let peer = PeerAddress(peer.ip().to_canonical());
+        let place = tokio::select! {
+            () = &mut shutdown => break,
+            place = crowd.enter(peer.0) => place,
+        };
+        let Some(place) = place else { break };
+        prepare(&stream);
         let (router, config, stopped) = (router.clone(), Arc::clone(&config), stopped.clone());
         tokio::spawn(async move {
-            connection(stream, peer, router, &config, stopped).await;
-            drop(slot);
+            let place = Arc::new(place);
+            tokio::select! {
+                () = connection(stream, peer, router, &config, stopped, &place) => {}
+                () = place.told_to_go() => {}
+            }
         });
     }
     drop(listener);
     let _ = stop.send(true);
-    let _ = tokio::time::timeout(config.drain, slots.acquire_many(all_slots)).await;
+    let _ = tokio::time::timeout(config.drain, crowd.empty()).await;
+}
+
+/// A peer that neither reads nor goes away is cut by the kernel: what was sent may stay unacknowledged, or unsent
+/// because its window is shut, for a minute.
+fn prepare(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(Duration::from_secs(60)));
 }
 
 async fn connection(
@@ -134,13 +149,14 @@ async fn connection(
     router: Router,
     config: &ServeConfig,
     stopped: watch::Receiver<bool>,
+    place: &Arc<Place>,
 ) {
     let Some(tls) = &config.tls else {
-        return http(stream, peer, router, config, stopped).await;
+        return http(stream, peer, router, config, stopped, place).await;
     };
     let handshake = TlsAcceptor::from(Arc::clone(tls)).accept(stream);
     if let Ok(Ok(stream)) = tokio::time::timeout(config.handshake_timeout, handshake).await {
-        http(stream, peer, router, config, stopped).await;
+        http(stream, peer, router, config, stopped, place).await;
     }
 }
 
@@ -150,10 +166,14 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Router,
     config: &ServeConfig,
     mut stopped: watch::Receiver<bool>,
+    place: &Arc<Place>,
 ) {
+    let place = Arc::clone(place);
     let service = hyper::service::service_fn(move |mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
+        let busy = place.busy();
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await?.map(|inner| BusyBody { inner, _busy: busy })) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 const X: &str = "+8617000000001";
 const A: &str = "+8613900000001";
 const B: &str = "+8613900000002";
+const FIXED: &str = "+861000000001";
+const ABROAD: &str = "+12025550100";
+const C: &str = "+8613900000003";
 const SECRET: &str = "s3cretS3cret";
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -44,6 +47,10 @@ struct Bed {
     operator: String,
     sip: SocketAddr,
     carrier: UdpSocket,
+    /// Who calls.
+    caller: &'static str,
+    /// The callee answers and hangs up at once; otherwise it is busy.
+    answers: bool,
     calls: u32,
 }
 
@@ -57,6 +64,8 @@ impl Bed {
             operator: ready["operator"].as_str().unwrap().to_owned(),
             sip,
             carrier,
+            caller: A,
+            answers: false,
             calls: 0,
         };
         let peer = bed.carrier.local_addr().unwrap().to_string();
@@ -73,10 +82,12 @@ impl Bed {
         let numbers = json!({"app": "demo", "numbers": [{"number": X, "trunk": 1}]});
         bed.set("POST", "/numbers", &numbers);
         let customers = ready["customers"].as_str().unwrap();
-        let bind = json!({"callerNum": A, "calleeNum": B, "relationNum": X});
         let path = "/rest/caas/relationnumber/partners/v1.0";
-        let answer = http(customers, "POST", path, &signed(scratch), &bind);
-        assert_eq!(answer.1["resultcode"], "0", "{answer:?}");
+        for (a, b) in [(A, B), (ABROAD, C)] {
+            let bind = json!({"callerNum": a, "calleeNum": b, "relationNum": X});
+            let answer = http(customers, "POST", path, &signed(scratch), &bind);
+            assert_eq!(answer.1["resultcode"], "0", "{answer:?}");
+        }
         bed
     }
 
@@ -97,15 +108,16 @@ impl Bed {
         )
     }
 
-    /// A calls X. The callee is busy whenever it is called. Gives the final status.
+    /// Somebody calls X. Gives the final status; of a call that is answered when it is over.
     fn call(&mut self) -> u16 {
         self.calls += 1;
         let (n, sip, local) = (self.calls, self.sip, self.carrier.local_addr().unwrap());
+        let caller = self.caller;
         let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n";
         let head = |method: &str, to: &str| {
             format!(
                 "{method} sip:{X}@{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKl{n}\r\nMax-Forwards: 70\r\n\
-                 From: <sip:{A}@{local}>;tag=a\r\nTo: {to}\r\nCall-ID: limits-{n}\r\nCSeq: 1 {method}\r\n\
+                 From: <sip:{caller}@{local}>;tag=a\r\nTo: {to}\r\nCall-ID: limits-{n}\r\nCSeq: 1 {method}\r\n\
                  Contact: <sip:a@{local}>\r\n"
             )
         };
@@ -118,18 +130,26 @@ impl Bed {
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
             let text = self.receive();
+            let of_caller = header(&text, "Call-ID") == format!("limits-{n}");
             if text.starts_with("INVITE ") {
-                self.is_busy(&text);
-            } else if text.starts_with("SIP/2.0 ")
-                && header(&text, "Call-ID") == format!("limits-{n}")
-                && &text[8..9] > "2"
-            {
+                match self.answers {
+                    true => self.reply(&text, "200 OK", sdp),
+                    false => self.reply(&text, "486 Busy Here", ""),
+                }
+            } else if text.starts_with("ACK ") && self.answers {
+                self.hangs_up(&text);
+            } else if text.starts_with("BYE ") {
+                self.reply(&text, "200 OK", "");
+                return 200;
+            } else if text.starts_with("SIP/2.0 ") && of_caller && &text[8..9] > "1" {
                 let ack = format!(
                     "{}Content-Length: 0\r\n\r\n",
                     head("ACK", header(&text, "To"))
                 );
                 self.carrier.send_to(ack.as_bytes(), sip).unwrap();
-                return text[8..11].parse().unwrap();
+                if &text[8..9] > "2" {
+                    return text[8..11].parse().unwrap();
+                }
             }
         }
         panic!("the call has no end");
@@ -141,14 +161,37 @@ impl Bed {
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
-    fn is_busy(&self, invite: &str) {
-        let mut busy = String::from("SIP/2.0 486 Busy Here\r\n");
+    /// The party answers a request.
+    fn reply(&self, request: &str, status: &str, sdp: &str) {
+        let mut text = format!("SIP/2.0 {status}\r\n");
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            let tag = if name == "To" { ";tag=b" } else { "" };
-            busy += &format!("{name}: {}{tag}\r\n", header(invite, name));
+            let value = header(request, name);
+            let tag = if name == "To" && !value.contains("tag=") {
+                ";tag=b"
+            } else {
+                ""
+            };
+            text += &format!("{name}: {value}{tag}\r\n");
         }
-        busy += "Content-Length: 0\r\n\r\n";
-        self.carrier.send_to(busy.as_bytes(), self.sip).unwrap();
+        if !sdp.is_empty() {
+            let local = self.carrier.local_addr().unwrap();
+            text += &format!("Contact: <sip:b@{local}>\r\nContent-Type: application/sdp\r\n");
+        }
+        text += &format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len());
+        self.carrier.send_to(text.as_bytes(), self.sip).unwrap();
+    }
+
+    /// The callee, whose answer was just acknowledged, hangs up.
+    fn hangs_up(&self, ack: &str) {
+        let (n, sip, local) = (self.calls, self.sip, self.carrier.local_addr().unwrap());
+        let bye = format!(
+            "BYE sip:x@{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bKb{n}\r\nMax-Forwards: 70\r\n\
+             From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
+            header(ack, "To"),
+            header(ack, "From"),
+            header(ack, "Call-ID"),
+        );
+        self.carrier.send_to(bye.as_bytes(), sip).unwrap();
     }
 
     /// Calls until the change is in force: until a call ends so.
@@ -160,6 +203,16 @@ impl Bed {
                 Instant::now() < until,
                 "calls do not end with {status}: {what}"
             );
+        }
+    }
+
+    /// Calls until a call has ended with this cause.
+    fn until_recorded(&mut self, code: u64) {
+        let until = Instant::now() + PATIENCE;
+        let path = format!("/records?state_code={code}");
+        while self.operator("GET", &path, &Value::Null).1["total"] == 0 {
+            self.call();
+            assert!(Instant::now() < until, "no call ends with {code}");
         }
     }
 
@@ -342,6 +395,32 @@ fn each_limit_is_set_by_the_operator_and_met_by_the_call() {
             bed.until_calls_end(BUSY, &lifted);
         }
     }
+    // Fixed lines may not call unless they are let; then this one is a stranger like any other.
+    bed.caller = FIXED;
+    bed.until_calls_end(403, "a fixed line");
+    bed.recorded(8023);
+    bed.set("PATCH", app, &calls(json!({"fixed_callers": true})));
+    bed.until_recorded(8014);
+    for (caller, rule, code) in [
+        (ABROAD, "international_in", 8042),
+        (C, "international_out", 8043),
+    ] {
+        bed.caller = caller;
+        bed.until_calls_end(BUSY, "abroad is not far");
+        bed.set("PATCH", app, &calls(json!({rule: false})));
+        bed.until_calls_end(403, rule);
+        bed.recorded(code);
+        bed.set("PATCH", app, &calls(Value::Null));
+    }
+    (bed.caller, bed.answers) = (A, true);
+    bed.until_calls_end(200, "answered");
+    let short = json!({"calls_min": 1, "short_s": 60, "short_percent_max": 0});
+    bed.set("PATCH", app, &calls(json!({"call_time": short})));
+    bed.until_calls_end(480, "very short calls");
+    bed.recorded(8044);
+    bed.set("PATCH", app, &calls(Value::Null));
+    bed.answers = false;
+    bed.until_calls_end(BUSY, "no rule");
     // A number that is frozen for binding serves its calls.
     bed.set("PATCH", number, &json!({"status": "frozen"}));
     for _ in 0..5 {

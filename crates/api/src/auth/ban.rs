@@ -127,8 +127,9 @@ impl Bans {
         list
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    /// Addresses remembered, banned or not; never more than [`BanRules::capacity`].
+    #[must_use]
+    pub fn remembered(&self) -> usize {
         self.table.lock().len()
     }
 }
@@ -224,7 +225,39 @@ mod tests {
         let t0 = Instant::now();
         for n in 0..5000 {
             bans.failed(v4(n), t0 + Duration::from_millis(u64::from(n)));
-            assert!(bans.len() <= 50);
+            assert!(bans.remembered() <= 50);
         }
+    }
+
+    #[test]
+    fn a_flood_from_many_addresses_lifts_no_ban_and_bans_nobody_else() {
+        let bans = Bans::new(BanRules::default());
+        let t0 = Instant::now();
+        let guesser = v4(9_000_000);
+        for _ in 0..10 {
+            bans.failed(guesser, t0);
+        }
+        let neighbour: IpAddr = "2001:db8:ffff::1".parse().unwrap();
+        let began = Instant::now();
+        for n in 0..200_000_u32 {
+            let now = t0 + Duration::from_millis(u64::from(n) * 5);
+            let v6 = IpAddr::V6(Ipv6Addr::from_bits(u128::from(n) << 64 | 0x2001_0db8 << 96));
+            for address in [v4(n), v6] {
+                assert!(!bans.failed(address, now));
+            }
+            if n % 1_000 == 0 {
+                assert!(bans.remembered() <= 100_000);
+                assert!(bans.banned(guesser, now).is_some(), "after {n} addresses");
+                assert_eq!(bans.banned(neighbour, now), None);
+            }
+        }
+        assert!(bans.remembered() <= 100_000);
+        assert_eq!(bans.list(t0 + Duration::from_secs(1_000)).len(), 1);
+        // Making room is paid once for many: a minute would be far from that.
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "{:?}",
+            began.elapsed()
+        );
     }
 }

@@ -107,9 +107,10 @@ impl Authenticator {
         &self.bans
     }
 
-    /// Forgets the rate of an application that was deleted.
+    /// Forgets rate and nonces of an application that was deleted.
     pub fn forget(&self, app: u32) {
         self.buckets.forget(app);
+        self.nonces.forget(app);
     }
 
     /// Checks one request.

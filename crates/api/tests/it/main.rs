@@ -11,6 +11,7 @@ mod axe;
 mod axyb;
 mod client;
 mod deliver;
+mod flood;
 mod harness;
 mod kinds;
 mod limits;

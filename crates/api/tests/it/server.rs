@@ -135,22 +135,12 @@ async fn a_slow_client_is_cut_and_a_shutdown_ends_idle_connections() {
     assert!(TcpStream::connect(address2).await.is_err());
 }
 
-#[tokio::test]
-async fn https_is_served_with_a_certificate_from_files() {
-    let h = Harness::new().await;
+/// A certificate of our own making, for the server and for a client that trusts it.
+pub fn tls(h: &Harness) -> (Arc<rustls::ServerConfig>, tokio_rustls::TlsConnector) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let (chain, key) = (h.folder.0.join("chain.pem"), h.folder.0.join("key.pem"));
     std::fs::write(&chain, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let tls = axbridge_api::tls_from_files(&chain, &key).unwrap();
-    let (address, _stop, _server) = start(
-        &h,
-        ServeConfig {
-            tls: Some(tls),
-            ..ServeConfig::default()
-        },
-    )
-    .await;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -159,7 +149,22 @@ async fn https_is_served_with_a_certificate_from_files() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let server = axbridge_api::tls_from_files(&chain, &key).unwrap();
+    (server, tokio_rustls::TlsConnector::from(Arc::new(client)))
+}
+
+#[tokio::test]
+async fn https_is_served_with_a_certificate_from_files() {
+    let h = Harness::new().await;
+    let (tls, connector) = tls(&h);
+    let (address, _stop, _server) = start(
+        &h,
+        ServeConfig {
+            tls: Some(tls),
+            ..ServeConfig::default()
+        },
+    )
+    .await;
     let stream = TcpStream::connect(address).await.unwrap();
     let mut stream = connector
         .connect("localhost".try_into().unwrap(), stream)
@@ -173,7 +178,7 @@ async fn https_is_served_with_a_certificate_from_files() {
     stream.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
     assert!(
-        axbridge_api::tls_from_files(&h.folder.0.join("none.pem"), &key)
+        axbridge_api::tls_from_files(&h.folder.0.join("none.pem"), &h.folder.0.join("key.pem"))
             .unwrap_err()
             .to_string()
             .contains("none.pem")
