@@ -125,6 +125,11 @@ class Bed:
             (fact,) = db.execute("SELECT fact FROM call_records WHERE session = ?", (session,)).fetchone()
         return json.loads(fact)["kind"]
 
+    def outbox_pending(self):
+        """Notifications that are not noted as delivered."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.platform.data}/axbridge.db?mode=ro", uri=True)) as db:
+            return db.execute("SELECT count(*) FROM outbox WHERE state = 0").fetchone()[0]
+
     def nothing_recorded(self):
         """No file, neither published nor half done."""
         files = [f for _, _, names in os.walk(os.path.join(self.platform.data, "recordings")) for f in names]

@@ -556,6 +556,8 @@ def disk_that_refuses_every_write(bed):
         assert again.wait(10) == 0, again.explain()
         crowds.bind([(number("7", 0), number("9", 0))])
         wait_until(lambda: len(told(bed)[1]) == 3, 10, "the record of a call after it")
+        # What was told a moment ago and is not noted yet would be told again after the kill.
+        wait_until(lambda: bed.outbox_pending() == 0, 10, "the notes of what was told")
         platform.kill()
         platform.start()
         time.sleep(0.3)

@@ -152,9 +152,12 @@ class Platform:
             time.sleep(0.02)
         raise RuntimeError(f"axbridge did not become ready: {self.log_tail()}")
 
-    def log_tail(self):
+    def log_text(self):
         with open(os.path.join(self.folder, "axbridge.log"), encoding="utf-8", errors="replace") as f:
-            return f.read()[-3000:]
+            return f.read()
+
+    def log_tail(self):
+        return self.log_text()[-3000:]
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

@@ -19,6 +19,7 @@ import traceback
 
 import api_scenarios
 import crash
+import malformed
 import scenarios
 import scenarios_ax
 import scenarios_axe
@@ -28,6 +29,8 @@ import scenarios_x
 from bench_bed import Bed
 
 MODULES = [scenarios, scenarios_ax, scenarios_axe, scenarios_axyb, scenarios_x, scenarios_endings, api_scenarios]
+# One at a time: these keep the machine busy.
+HEAVY = [crash, malformed]
 # More than any of them needs on a busy machine.
 LONGEST_S = 300
 
@@ -35,7 +38,7 @@ LONGEST_S = 300
 def tests():
     """All tests by name: `module.function`, where the module's `scenarios` is left out."""
     found = {}
-    for module in [*MODULES, crash]:
+    for module in [*MODULES, *HEAVY]:
         kind = module.__name__.removeprefix("scenarios").removeprefix("_")
         for test in module.ALL:
             found[f"{kind}.{test.__name__}" if kind else test.__name__] = test
@@ -97,7 +100,8 @@ def main():
     parts = options.only.split(",")
     chosen = {name: test for name, test in tests().items() if any(part in name for part in parts)}
     waiting = [name for name, test in chosen.items() if getattr(test, "waits", False)]
-    heavy = [name for name, test in chosen.items() if test.__module__ == crash.__name__]
+    heavy_modules = {module.__name__ for module in HEAVY}
+    heavy = [name for name, test in chosen.items() if test.__module__ in heavy_modules]
     others = [name for name in chosen if name not in waiting and name not in heavy]
     lanes = [(waiting, len(waiting)), (heavy, 1), (others, options.jobs)]
     pools = [(names, concurrent.futures.ThreadPoolExecutor(max(1, count))) for names, count in lanes]
