@@ -20,7 +20,7 @@ import schemathesis
 SURFACE = os.environ["AXBRIDGE_SURFACE"]
 SECRET = os.environ["AXBRIDGE_SECRET"].encode()
 TOKEN = os.environ["AXBRIDGE_TOKEN"]
-NUMBERS = {mode: numbers.split(",") for mode, numbers in (p.split("=") for p in os.environ["AXBRIDGE_NUMBERS"].split(";"))}
+NUMBERS = json.loads(os.environ["AXBRIDGE_NUMBERS"])
 PARTIES = [f"+8613900000{n:03}" for n in range(6)]
 # The interfaces of each mode; any other is signed with the application of AXB.
 MODES = {
@@ -35,7 +35,8 @@ PRIVATE = {"relationNum", "privateNum", "virtualNum", "number", "yNum"}
 OF_PARTIES = {"callerNum", "calleeNum", "origNum", "bindNum", "bNum", "callbackNum", "party"}
 FILES = {"recordHintTone", "lastMinVoice", "callbackTone", "preVoiceX", "preVoiceY", "callerHintTone", "calleeHintTone"}
 KEPT_MAX = 50
-seen = {}
+# The identities of bindings, by mode.
+seen = json.loads(os.environ["AXBRIDGE_BOUND"])
 # How often each operation was answered with which status.
 answers = collections.Counter()
 
