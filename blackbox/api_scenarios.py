@@ -59,16 +59,18 @@ def serve(bed, client):
     for line in client.stdout:
         last = json.loads(line)
         if last.get("want") == "call":
-            call(bed, **{name: last[name] for name in ("caller", "dialled", "reaches", "keys", "seconds")})
+            call(bed, **{name: last[name] for name in ("caller", "dialled", "reaches", "keys", "seconds", "stopped")})
             client.stdin.write("done\n")
             client.stdin.flush()
     return last
 
 
-def call(bed, caller, dialled, reaches, keys, seconds):
+def call(bed, caller, dialled, reaches, keys, seconds, stopped):
     keyed = [(f"d{n + 1}", digit) for n, digit in enumerate(keys or "")]
     callee = bed.callee("b_answers") if reaches else None
-    if keys:
+    if stopped:
+        scenario = "a_waits"
+    elif keys:
         scenario = "a_keys_info" if reaches else "a_keys_wrong"
     else:
         scenario = "a_hangs_up" if reaches else "a_refused"

@@ -83,12 +83,23 @@ class Sink:
 
     def events(self, session=None):
         """Call events in order of arrival."""
-        infos = [b for _, path, b in self.received if b["eventType"] != "fee"]
+        infos = [b for _, path, b in self.received if "statusInfo" in b]
         return [b for b in infos if session in (None, b["statusInfo"]["sessionId"])]
 
     def records(self, session=None):
         fees = [fee for _, _, b in self.received if b["eventType"] == "fee" for fee in b["feeLst"]]
         return [fee for fee in fees if session in (None, fee["sessionId"])]
+
+    def number_states(self):
+        """`numInfo` of every notice of the state of numbers, in order of arrival."""
+        return [info for _, _, b in self.received if b["eventType"] == "numStatus" for info in b["numInfo"]]
+
+    def wait_for(self, found, timeout=15):
+        """Waits until `found()` is true, and gives it."""
+        limit = time.monotonic() + timeout
+        while time.monotonic() < limit and not found():
+            time.sleep(0.02)
+        return found()
 
     def wait_records(self, count, timeout=15):
         limit = time.monotonic() + timeout

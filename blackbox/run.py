@@ -20,6 +20,7 @@ import traceback
 import api_scenarios
 import crash
 import malformed
+import running_calls
 import scenarios
 import scenarios_ax
 import scenarios_axe
@@ -28,7 +29,16 @@ import scenarios_endings
 import scenarios_x
 from bench_bed import Bed
 
-MODULES = [scenarios, scenarios_ax, scenarios_axe, scenarios_axyb, scenarios_x, scenarios_endings, api_scenarios]
+MODULES = [
+    scenarios,
+    scenarios_ax,
+    scenarios_axe,
+    scenarios_axyb,
+    scenarios_x,
+    scenarios_endings,
+    running_calls,
+    api_scenarios,
+]
 # One at a time: these keep the machine busy.
 HEAVY = [crash, malformed]
 # More than any of them needs on a busy machine.

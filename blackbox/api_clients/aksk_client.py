@@ -28,6 +28,7 @@ import uuid
 
 AUTHORIZATION = 'AKSK realm="SDP",profile="UsernameToken",type="Appkey"'
 TIME = "%Y-%m-%d %H:%M:%S"
+STOP = "/rest/httpsessions/callStop/v2.0"
 
 
 class Failed(Exception):
@@ -91,6 +92,7 @@ class Receiver:
 
     def __init__(self, port, key, secret):
         self.told = queue.Queue()
+        self.early = []  # events of the call of this moment that were read before its end
         self.answer = lambda info: b""
         receiver = self
 
@@ -120,15 +122,27 @@ class Receiver:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def next(self, limit):
+        try:
+            body, problem = self.told.get(timeout=max(0.01, limit - time.monotonic()))
+        except queue.Empty:
+            raise Failed(f"nothing more was told; so far {self.early}") from None
+        check(problem is None, problem)
+        return body
+
+    def session_of(self, event, timeout=30):
+        """Waits for this event of the call that is going on; gives its sessionId."""
+        limit = time.monotonic() + timeout
+        while not self.early or self.early[-1]["eventType"] != event:
+            self.early.append(self.next(limit))
+        return self.early[-1]["statusInfo"]["sessionId"]
+
     def call(self, timeout=30):
         """The events and the record of the next call that is told of to its end."""
-        events, record, limit = [], None, time.monotonic() + timeout
+        limit = time.monotonic() + timeout
+        events, record, self.early = self.early, None, []
         while record is None or not events or events[-1]["eventType"] != "disconnect":
-            try:
-                body, problem = self.told.get(timeout=max(0.01, limit - time.monotonic()))
-            except queue.Empty:
-                raise Failed(f"not told to the end: {events} {record}") from None
-            check(problem is None, problem)
+            body = self.next(limit)
             if body["eventType"] == "fee":
                 check(1 <= len(body["feeLst"]) <= 50, "a fee list of this length")
                 record = body["feeLst"][0]
@@ -155,10 +169,13 @@ class Life:
         self.key = options.key
         self.numbers, self.parties = options.numbers.split(","), options.parties.split(",")
 
-    def call(self, caller, dialled, reaches, keys=None, seconds=1):
-        """Has `caller` dial a number, be put through to `reaches` (None: to nobody), talk and hang up."""
+    def call(self, caller, dialled, reaches, keys=None, seconds=1, stopped=False):
+        """Has `caller` dial a number, be put through to `reaches` (None: to nobody), talk and hang up; or `stopped`: wait
+        until both are hung up on, which is then asked for."""
         want = {"want": "call", "caller": caller, "dialled": dialled, "reaches": reaches, "keys": keys, "seconds": seconds}
-        print(json.dumps(want), flush=True)
+        print(json.dumps({**want, "stopped": stopped}), flush=True)
+        if stopped:
+            self.stop(self.receiver.session_of("answer"))
         said = sys.stdin.readline()
         check(said.strip() == "done", f"no call: {said!r}")
         events, record = self.receiver.call()
@@ -182,6 +199,18 @@ class Life:
         for name in ("direction", "ulFailReason", "sipStatusCode", "fwdUnaswRsn", "recordFlag"):
             check(type(record[name]) is int, f"{name} must be an Integer: {record}")
 
+    def stop(self, session):
+        """Ends a call; the reference gives text/html for this answer, with JSON in it."""
+        status, _, content = self.client.send("POST", STOP, body={"sessionid": session, "signal": "call_stop"})
+        check(status == 200 and json.loads(content)["resultcode"] == "0", f"call stop: {status} {content!r}")
+
+    def stopped(self, caller, dialled, reaches, shown, direction):
+        """A call that the application ends, and cannot end again."""
+        events, record = self.call(caller, dialled, reaches, stopped=True)
+        self.talked(record, reaches, shown, direction)
+        check(events[-1]["statusInfo"]["stateCode"] == 0, events[-1])
+        self.client.refused("1020152", "POST", STOP, body={"sessionid": record["sessionId"], "signal": "call_stop"})
+
     def talked(self, record, callee, shown, direction):
         check(record["fwdDstNum"] == callee and record["fwdDisplayNum"] == shown, record)
         check(record["direction"] == direction and record["ulFailReason"] == 0, record)
@@ -201,10 +230,10 @@ class Life:
     def common(self):
         """What every application may do."""
         stop = {"sessionid": "1200_1827_4294967295_20300102030405@none", "signal": "call_stop"}
-        self.client.refused("1020152", "POST", "/rest/httpsessions/callStop/v2.0", body=stop)
+        self.client.refused("1020152", "POST", STOP, body=stop)
         headers = self.client.headers()
         del headers["X-AKSK"]
-        status, _, content = self.client.send("POST", "/rest/httpsessions/callStop/v2.0", body=stop, headers=headers)
+        status, _, content = self.client.send("POST", STOP, body=stop, headers=headers)
         check((status, json.loads(content)["resultcode"]) == (400, "1023033"), content)
 
     def foreign_modes(self, own):
@@ -236,8 +265,7 @@ class Life:
         check({e["statusInfo"]["userData"] for e in events} == {"order-2"}, events)
         self.talked(record, b, x, 1)
         self.recording(record)
-        _, record = self.call(b, x, a)
-        self.talked(record, a, x, 0)
+        self.stopped(b, x, a, x, 0)
         _, record = self.call(stranger, x, None)
         check((record["direction"], record["ulFailReason"], record["subscriptionId"]) == (2, 8014, ""), record)
         c.ok("DELETE", path, key)
@@ -264,6 +292,7 @@ class Life:
         events, record = self.call(a, x, b)
         self.talked(record, b, x, 1)
         check(events[-1]["statusInfo"]["userData"] == "call-7", events[-1])
+        self.stopped(other, x, a, x, 0)
         c.ok("PUT", path, body={"privateNum": x, "privateSms": "false", "callDirection": 1})
         shown = c.ok("GET", path, key)["privateNumList"][0]
         check((shown["privateSms"], shown["callDirection"]) == ("false", 1), shown)
@@ -306,7 +335,9 @@ class Life:
         self.recording(record)
         events, record = self.call(a, x, other)
         check("collectInfo" not in [e["eventType"] for e in events], events)
+        check("subscriptionId" not in events[0]["statusInfo"], events[0])
         self.talked(record, other, x, 1)
+        self.stopped(a, x, other, x, 1)
         c.ok("PUT", path, body={**key, "callbackNum": b, "displayNumMode": "0"})
         check(c.ok("GET", path, key)["callbackNum"] == b, "modified")
         c.ok("PUT", path, body={**pair, "callbackNum": ""})
@@ -338,8 +369,7 @@ class Life:
         self.talked(record, a, y, 0)
         check(events[0]["statusInfo"]["subscriptionId"] == bound["subscriptionId"], events[0])
         self.recording(record)
-        _, record = self.call(a, y, b)
-        self.talked(record, b, x, 1)
+        self.stopped(a, y, b, x, 1)
         _, record = self.call(a, x, None)
         check(record["ulFailReason"] == 8032, record)
         c.ok("DELETE", path, {**key, "yNum": y})
@@ -374,6 +404,8 @@ class Life:
         check([e["statusInfo"].get("userData") for e in events] == [None] + ["order42"] * 4, events)
         check((record["userData"], record["notifyMode"], record["fwdDstNum"]) == ("order42", "Block", b), record)
         self.recording(record)
+        check("extendNum" not in record and record["direction"] == 2, record)
+        self.stopped(a, x, b, x, 2)
         self.receiver.answer = close
         events, record = self.call(a, x, None)
         check(record["ulFailReason"] == 8017 and record["userData"] == "order43", record)

@@ -124,9 +124,22 @@ async function nextTold(limit) {
   return told.shift();
 }
 
+let early = []; // events of the call of this moment that were read before its end
+
+async function sessionOf(event) {
+  const limit = Date.now() + 30_000;
+  while (early.at(-1)?.eventType !== event) {
+    const { body, problem } = await nextTold(limit);
+    check(!problem, problem ?? '');
+    early.push(body);
+  }
+  return early.at(-1).statusInfo.sessionId;
+}
+
 async function toldOfCall() {
   const limit = Date.now() + 30_000;
-  const events = [];
+  const events = early;
+  early = [];
   let record;
   while (!record || events.at(-1)?.eventType !== 'disconnect') {
     const { body, problem } = await nextTold(limit);
@@ -141,9 +154,10 @@ async function toldOfCall() {
 
 const input = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-// Has `caller` dial a number, be put through to `reaches` (null: to nobody), talk and hang up.
-async function call(caller, dialled, reaches, { keys = null, seconds = 1 } = {}) {
-  console.log(JSON.stringify({ want: 'call', caller, dialled, reaches, keys, seconds }));
+// Has `caller` dial a number, be put through to `reaches` (null: to nobody), talk and hang up; or be `stopped`.
+async function call(caller, dialled, reaches, { keys = null, seconds = 1, stopped = false } = {}) {
+  console.log(JSON.stringify({ want: 'call', caller, dialled, reaches, keys, seconds, stopped }));
+  if (stopped) same(await stop(await sessionOf('answer')), [200, '0'], 'call stop');
   const said = await input.next();
   check(said.value?.trim() === 'done', `no call: ${said.value}`);
   const all = await toldOfCall();
@@ -154,6 +168,19 @@ async function call(caller, dialled, reaches, { keys = null, seconds = 1 } = {})
   check(Number.isInteger(all.record.direction) && typeof all.record.serviceType === 'string', all.record);
   same([all.record.callerNum, all.record.calleeNum, all.record.appKey], [caller, dialled, key], 'record');
   return all;
+}
+
+async function stop(sessionid) {
+  const answer = await send('POST', '/rest/httpsessions/callStop/v2.0', { body: { sessionid, signal: 'call_stop' } });
+  return [answer.status, JSON.parse(answer.content).resultcode];
+}
+
+// A call that the application ends, and cannot end again.
+async function stopped(caller, dialled, reaches, shown, direction) {
+  const all = await call(caller, dialled, reaches, { stopped: true });
+  talked(all.record, reaches, shown, direction);
+  same(all.infos.at(-1).stateCode, 0, 'stateCode of a call that was stopped');
+  same(await stop(all.record.sessionId), [403, '1020152'], 'stop of a call that is over');
 }
 
 function talked(record, callee, shown, direction) {
@@ -193,6 +220,7 @@ const lives = {
     same(first.names, ['callin', 'callout', 'alerting', 'answer', 'disconnect'], 'events');
     talked(first.record, b, relationNum, 1);
     await recording(first.record);
+    await stopped(b, relationNum, a, relationNum, 0);
     await ok('PUT', path, { body: { subscriptionId, callDirection: 2 } });
     failedWith(await call(a, relationNum, null), 8016);
     await ok('DELETE', path, { body: { relationNum } });
@@ -214,6 +242,7 @@ const lives = {
     const inward = await call(other, privateNum, a, { seconds: 4 });
     talked(inward.record, a, privateNum, 0);
     await recording(inward.record);
+    await stopped(a, privateNum, b, privateNum, 1);
     await ok('PUT', path, { body: { subscriptionId, turnFlag: 'off', privateSms: false } });
     same((await ok('GET', path, { query: { subscriptionId } })).privateNumList[0].turnFlag, 'off', 'turnFlag');
     await ok('DELETE', path, { body: { subscriptionId } });
@@ -233,7 +262,7 @@ const lives = {
     same([inward.infos[1].digitInfo, inward.record.extendNum], [extendNum, extendNum], 'extension');
     talked(inward.record, a, virtualNum, 0);
     await recording(inward.record);
-    talked((await call(a, virtualNum, other)).record, other, virtualNum, 1);
+    await stopped(a, virtualNum, other, virtualNum, 1);
     await ok('PUT', path, { body: { subscriptionId, callbackNum: '', userData: 'order-2' } });
     const changed = await ok('GET', path, { query: { subscriptionId } });
     same([changed.callbackNum ?? '', changed.userData], ['', 'order-2'], 'modified');
@@ -250,7 +279,7 @@ const lives = {
     check(numbers.includes(y) && y !== x, first.record);
     talked(first.record, a, y, 0);
     await recording(first.record);
-    talked((await call(a, y, other)).record, other, x, 1);
+    await stopped(a, y, other, x, 1);
     const relations = async () => (await ok('GET', `${path}&subscriptionId=${subscriptionId}`)).xyRelationNumList;
     same((await relations()).map((r) => [r.numA, r.numX, r.numY, r.numB]), [[a, x, y, other]], 'query');
     await ok('DELETE', `${path}&subscriptionId=${subscriptionId}&bNum=${encodeURIComponent(other)}`);
@@ -266,6 +295,7 @@ const lives = {
     same(through.names, ['callin', 'callout', 'alerting', 'answer', 'disconnect'], 'events');
     same([through.infos[0].notifyMode, through.record.userData, through.record.fwdDstNum], ['Block', 'u1', b], 'X mode');
     await recording(through.record);
+    await stopped(other, x, b, x, 2);
     answerTo = () => ({ operation: 'close', closeInfo: {} });
     failedWith(await call(a, x, null), 8017);
     answerTo = () => ({ operation: 'connect', connectInfo: { calleeNum: b, waitVoice: 'none.wav' } });

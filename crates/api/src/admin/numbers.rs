@@ -146,6 +146,7 @@ pub(super) async fn change(
     let x = parse(&number)?;
     let change: Change = json(&api, request).await?;
     let status = change.status.as_deref().map(status_of).transpose()?;
+    check_cause(status, change.cause)?;
     check_area(change.area.as_deref())
         .map_err(|what| Problem::invalid(format!("{what}."), "Correct area."))?;
     if let Some(trunk) = change.trunk
@@ -229,6 +230,18 @@ fn status_of(word: &str) -> Result<NumberStatus> {
         _ => Err(Problem::invalid(
             "status is none of normal, suspended, unavailable, frozen.",
             "Use one of these words.",
+        )),
+    }
+}
+
+/// The causes of the reference; only a number that is unavailable has one.
+fn check_cause(status: Option<NumberStatus>, cause: Option<u8>) -> Result<()> {
+    match cause {
+        None => Ok(()),
+        Some(1..=3 | 5..=9) if status == Some(NumberStatus::Unavailable) => Ok(()),
+        Some(_) => Err(Problem::invalid(
+            "cause is 1, 2, 3 or 5 to 9, and goes with the status unavailable.",
+            "Give it with \"status\": \"unavailable\", or leave it out.",
         )),
     }
 }

@@ -199,7 +199,7 @@ fn numbers() -> Vec<Operation> {
                 &[],
                 json!({
                     "status": {"enum": ["normal", "suspended", "unavailable", "frozen", null]},
-                    "cause": {"type": ["integer", "null"], "minimum": 0, "maximum": 255},
+                    "cause": {"enum": [1, 2, 3, 5, 6, 7, 8, 9, null], "description": "Only with unavailable."},
                     "trunk": {"type": ["integer", "null"], "minimum": 0, "maximum": 65_535},
                     "area": words(), "province": words(),
                 }),

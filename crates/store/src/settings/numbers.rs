@@ -14,6 +14,9 @@ use crate::{axb, axe, axyb, ledger};
 const COLUMNS: &str = "x, app, area, province, status, cause, trunk, pairs, changed_at, \
      (SELECT mode FROM apps WHERE apps.id = numbers.app)";
 
+/// `cause` of a notice about a number that was taken away.
+const CAUSE_DELETED: u8 = 1;
+
 fn number_of(row: &Row<'_>) -> rusqlite::Result<NumberRecord> {
     Ok(NumberRecord {
         x: number(row, 0)?,
@@ -128,7 +131,7 @@ impl Store {
             let before = (record.status, record.cause);
             if let Some(status) = change.status {
                 record.status = status;
-                record.cause = change.cause;
+                record.cause = change.cause.filter(|_| status == NumberStatus::Unavailable);
             }
             record.trunk = change.trunk.unwrap_or(record.trunk);
             record.area = change.area.or(record.area);
@@ -156,7 +159,7 @@ impl Store {
             axb::sweep_number(ctx, x)?;
             axe::sweep_number(ctx, x)?;
             axyb::sweep_number(ctx, x)?;
-            let Some(record) = find(ctx.conn, x)? else {
+            let Some(mut record) = find(ctx.conn, x)? else {
                 return Err(StoreError::NotFound("the number"));
             };
             if record.pairs > 0 {
@@ -166,7 +169,9 @@ impl Store {
                 .execute("DELETE FROM numbers WHERE x = ?1", [num(x)])?;
             ctx.candidates.touch();
             ctx.effect(Effect::RemoveNumber(x));
-            Ok(())
+            record.status = NumberStatus::Unavailable;
+            record.cause = Some(CAUSE_DELETED);
+            ledger::tell_number_status(ctx, &record)
         })
         .await
     }
