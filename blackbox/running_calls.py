@@ -146,7 +146,7 @@ for _test in (
 
 
 def the_state_of_numbers_is_told(bed):
-    """Each change once, in order, with its reason; a frozen number goes on serving the binding that it has."""
+    """Each change once, for each number in order, with its reason; a frozen number goes on serving the binding that it has."""
     path = f"/admin/v1/numbers/{urllib.parse.quote(X)}"
     steps = [
         ({"status": "frozen"}, {"number": X, "status": "11"}),
@@ -167,9 +167,11 @@ def the_state_of_numbers_is_told(bed):
             assert (status, refused["resultcode"]) == (403, "1012102"), refused
             bed.call("a_hangs_up", "b_answers", 500)
     bed.platform.demand("DELETE", f"/admin/v1/numbers/{urllib.parse.quote(X2)}")
-    wanted = [told for _, told in steps if told] + [{"number": X2, "status": "10", "cause": "1"}]
-    got = bed.sink.wait_for(lambda: len(bed.sink.number_states()) >= len(wanted) and bed.sink.number_states())
-    assert got == wanted, f"told: {bed.sink.number_states()}"
+    wanted = {X: [told for _, told in steps if told], X2: [{"number": X2, "status": "10", "cause": "1"}]}
+    all_told = lambda: len(bed.sink.number_states()) >= sum(map(len, wanted.values()))
+    assert bed.sink.wait_for(all_told), f"told: {bed.sink.number_states()}"
+    got = {x: [info for info in bed.sink.number_states() if info["number"] == x] for x in wanted}
+    assert got == wanted, f"told: {got}"
     paths = {where for _, where, b in bed.sink.received if b["eventType"] == "numStatus"}
     assert paths == {"/status"} and bed.sink.bad_signatures == 0, paths
 
