@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axbridge_call::{CallRecord, Prack};
 
+use crate::kinds::{Customer, Kind, Y};
 use crate::plan::{Act, Bound, Identity, OnCancel, OnReinvite, Party, Reliable, Step, Story};
 use crate::world::Pair;
 
@@ -25,7 +26,11 @@ pub(crate) fn compare(pair: &Pair, record: &CallRecord, wrong: &mut Vec<String>)
     if record.record_flag == 1 && !answered {
         wrong.push("a recording of a call that was not answered".into());
     }
-    if pair.phones[0].last_status == Some(200) && !answered {
+    let by_menu = pair.story.kind == Kind::Axe { answers: true };
+    // A caller without an offer can be answered by a menu in any case.
+    let by_menu =
+        by_menu || (matches!(pair.story.kind, Kind::Axe { .. }) && !pair.story.caller.offers);
+    if pair.phones[0].last_status == Some(200) && !answered && !by_menu {
         wrong.push("the caller was answered but the callee was not".into());
     }
     if record.call_end_ms < record.call_in_ms {
@@ -54,7 +59,7 @@ pub fn expected(story: &Story) -> Option<Expected> {
         return None;
     }
     if story.caller.cancels.is_some() {
-        return cancelled(story);
+        return (story.kind == Kind::Axb).then(|| cancelled(story))?;
     }
     let early_ends = |acts: &[(Duration, Act)]| {
         acts.iter()
@@ -73,6 +78,8 @@ pub fn expected(story: &Story) -> Option<Expected> {
         Bound::NoSuchX => return None,
         Bound::AppSuspended => return known(&[7106], 480),
         _ if story.caller.identity == Identity::Hidden => return known(&[8014], 403),
+        Bound::Suspended => return known(&[8055], 480),
+        _ if story.kind != Kind::Axb => return of_kind(story),
         Bound::Others => return known(&[8014], 403),
         Bound::ExpiresIn(ms) if ms <= 0 => return known(&[8014], 403),
         // Only a clean link brings the INVITE at a known moment.
@@ -82,8 +89,35 @@ pub fn expected(story: &Story) -> Option<Expected> {
             }
         }
         Bound::WrongDirection => return known(&[8016], 403),
-        Bound::Suspended => return known(&[8055], 480),
         Bound::Yes { .. } => {}
+    }
+    if story.media.no_ports {
+        return known(&[522], 503);
+    }
+    called(story)
+}
+
+/// What the other kinds have of their own; then the callee decides.
+fn of_kind(story: &Story) -> Option<Expected> {
+    let known = |states, status| {
+        Some(Expected {
+            states,
+            status: Some(status),
+        })
+    };
+    let caller_is_a = matches!(story.bound, Bound::Yes { caller_is_a: true });
+    match (story.kind, story.bound) {
+        (Kind::Ax, Bound::Others) => return known(&[8018], 403),
+        (Kind::Axyb(_), Bound::Others) => return known(&[8030], 403),
+        (Kind::Ax | Kind::Axyb(_), Bound::WrongDirection) => return known(&[8016], 403),
+        // What is keyed comes in whatever order the network likes.
+        (Kind::Axe { .. }, _) if !caller_is_a => return None,
+        (Kind::Axyb(Y::NoneFree(_) | Y::Silent), _) if !caller_is_a => return known(&[8031], 503),
+        (Kind::X(customer), _) if customer.is_late() => return known(&[8020], 480),
+        (Kind::X(Customer::Closes(..)), _) => return known(&[8017], 403),
+        (Kind::X(Customer::Babbles(_)), _) => return known(&[8014], 480),
+        (Kind::X(Customer::NoFile(_)), _) => return known(&[8006], 480),
+        _ => {}
     }
     if story.media.no_ports {
         return known(&[522], 503);

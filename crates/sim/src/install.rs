@@ -11,6 +11,7 @@ use axbridge_numbering::{Number, NumberRules};
 use axbridge_sip::{EndpointConfig, Transport};
 
 use crate::clock::WALL_START_MS;
+use crate::kinds::{self, Cast, Kind};
 use crate::plan::{Bound, Story, TrunkPlan};
 use crate::plane::media_ip;
 use crate::world::switch_address;
@@ -64,8 +65,15 @@ pub(crate) fn config(stories: &[Story]) -> SwitchConfig {
     }
 }
 
-fn trunk(id: u16, peer: SocketAddr, plan: &TrunkPlan, media: IpAddr) -> Arc<Trunk> {
+fn trunk(
+    id: u16,
+    peer: SocketAddr,
+    plan: &TrunkPlan,
+    media: IpAddr,
+    answer_for_menu: bool,
+) -> Arc<Trunk> {
     Arc::new(Trunk {
+        answer_for_menu,
         numbers: NumberRules {
             out: plan.out,
             ..NumberRules::default()
@@ -82,15 +90,17 @@ fn trunk(id: u16, peer: SocketAddr, plan: &TrunkPlan, media: IpAddr) -> Arc<Trun
 pub(crate) fn install(
     index: usize,
     story: &Story,
-    [a, b, x]: [&str; 3],
+    [a, b, x, other]: [&str; 4],
     directory: &Directory,
     snapshot: &mut Snapshot,
-) {
+) -> Cast {
     let [a_trunk, b_trunk] = [index as u16 * 2 + 1, index as u16 * 2 + 2];
     let peer = |side: u8| SocketAddr::from(([10, 1 + side, 100 + index as u8, 117], 5060));
+    let menu = story.kind != Kind::Axe { answers: false };
+    let [a_media, b_media] = [Side::A, Side::B].map(|side| media_ip(index, side));
     let made = [
-        trunk(a_trunk, peer(0), &story.a_trunk, media_ip(index, Side::A)),
-        trunk(b_trunk, peer(1), &story.b_trunk, media_ip(index, Side::B)),
+        trunk(a_trunk, peer(0), &story.a_trunk, a_media, menu),
+        trunk(b_trunk, peer(1), &story.b_trunk, b_media, menu),
     ];
     for t in made {
         snapshot.trunks.insert(t.id, t);
@@ -99,24 +109,35 @@ pub(crate) fn install(
     snapshot.apps.insert(app, application(app, story));
     let number = |text: &str| Number::parse_global(text).unwrap_or_else(|_| unreachable!("{text}"));
     let (a, b, x) = (number(a), number(b), number(x));
+    let cast = Cast {
+        app,
+        subscription: SubscriptionId(index as u128 + 77),
+        caller: a,
+        callee: b,
+        dialled: x,
+        other: number(other),
+    };
     if story.bound == Bound::NoSuchX {
-        return;
+        return cast;
     }
-    directory.table.set_number(
-        x,
-        NumberInfo {
-            app,
-            status: story.bound.status(),
-            trunk: TrunkId(b_trunk),
-            mode: axbridge_binding::RouteKind::Axb,
-            area: None,
-        },
-    );
+    let info = NumberInfo {
+        app,
+        status: story.bound.status(),
+        trunk: TrunkId(b_trunk),
+        mode: story.kind.mode(),
+        area: None,
+    };
+    directory.table.set_number(x, info);
+    if story.kind != Kind::Axb {
+        directory.table.set_number(cast.other, info);
+        kinds::publish(&directory.table, story, &cast, policy(story));
+        return cast;
+    }
     let caller_is_a = !matches!(story.bound, Bound::Yes { caller_is_a: false });
     let (first, second) = if caller_is_a { (a, b) } else { (b, a) };
     let someone = number("+8613900099999");
     let axb = Axb {
-        subscription: SubscriptionId(index as u128 + 77),
+        subscription: cast.subscription,
         app,
         x,
         a: if story.bound == Bound::Others {
@@ -140,9 +161,11 @@ pub(crate) fn install(
     if directory.table.publish_axb(&axb).is_err() {
         unreachable!("a binding that the table takes");
     }
+    cast
 }
 
-fn policy(story: &Story) -> Policy {
+/// The rules of a story's binding.
+pub(crate) fn policy(story: &Story) -> Policy {
     let rules = &story.rules;
     let name = |on: bool, name: &str| on.then(|| Arc::from(name));
     Policy {

@@ -11,6 +11,7 @@ mod check;
 pub mod clock;
 pub mod expect;
 mod install;
+pub mod kinds;
 pub mod ladder;
 pub mod leaks;
 pub mod net;

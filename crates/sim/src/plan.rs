@@ -8,6 +8,7 @@ use axbridge_call::{Prack, RecordLayout, StoppedBy};
 use axbridge_media::Side;
 use axbridge_numbering::OutFormat;
 
+use crate::kinds::Kind;
 use crate::net::LinkPlan;
 use crate::phone::sdp::{Codec, PCMA, PCMU};
 
@@ -357,6 +358,8 @@ pub struct Story {
     pub callee: CalleePlan,
     /// Where X leads.
     pub bound: Bound,
+    /// What kind of binding that is.
+    pub kind: Kind,
     /// How it may be used.
     pub rules: Rules,
     /// The media side.
@@ -382,6 +385,7 @@ impl Default for Story {
             caller: CallerPlan::default(),
             callee: CalleePlan::default(),
             bound: Bound::Yes { caller_is_a: true },
+            kind: Kind::Axb,
             rules: Rules::default(),
             media: MediaPlan::default(),
             a_trunk: TrunkPlan::default(),

@@ -8,6 +8,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
+use crate::kinds::{Customer, EXTENSION, Kind, Y};
 use crate::net::LinkPlan;
 use crate::phone::sdp::{AMR, Codec, G729, PCMA, PCMU};
 use crate::plan::{
@@ -44,6 +45,7 @@ pub fn story(random: &mut SmallRng) -> Story {
         caller: caller(random),
         callee: callee(random),
         bound: bound(random),
+        kind: Kind::Axb,
         rules: rules(random),
         media: media(random),
         a_trunk: trunk(random),
@@ -63,7 +65,34 @@ pub fn story(random: &mut SmallRng) -> Story {
     if random.random_bool(0.15) {
         story.squeeze();
     }
+    if random.random_bool(0.45) {
+        story.of_kind(kind(random), random);
+    }
     story
+}
+
+fn kind(random: &mut SmallRng) -> Kind {
+    // Now and then too late: the call waits three seconds.
+    let wait = random.random_range(0..3_300);
+    match random.random_range(0..9) {
+        0..2 => Kind::Ax,
+        2..5 => Kind::Axe {
+            answers: random.random_bool(0.7),
+        },
+        5..7 => Kind::Axyb(match random.random_range(0..6) {
+            0..2 => Y::Bound,
+            2..4 => Y::Given(wait / 20),
+            4 => Y::NoneFree(wait / 20),
+            _ => Y::Silent,
+        }),
+        _ => Kind::X(match random.random_range(0..10) {
+            0 => Customer::Closes(wait, random.random_bool(0.5)),
+            1 => Customer::Babbles(wait),
+            2 => Customer::NoFile(wait),
+            3 => Customer::Silent,
+            _ => Customer::Connects(wait, random.random_bool(0.4)),
+        }),
+    }
 }
 
 impl Story {
@@ -73,6 +102,34 @@ impl Story {
             for (at, _) in &mut party.talk {
                 *at /= 50;
             }
+        }
+    }
+
+    /// Turns it into a story of another kind, with what a caller does at a menu.
+    fn of_kind(&mut self, kind: Kind, random: &mut SmallRng) {
+        self.kind = kind;
+        if matches!(self.bound, Bound::ExpiresIn(_)) {
+            self.bound = Bound::Yes { caller_is_a: false };
+        }
+        let Kind::Axe { answers } = kind else { return };
+        let keyed = match random.random_range(0..12) {
+            0 => "",
+            1 => "12#",
+            2 => "9911",
+            3 => "99113517",
+            4 => "9*3517",
+            _ => EXTENSION,
+        };
+        let party = &mut self.caller.party;
+        let acts = if answers {
+            &mut party.talk
+        } else {
+            &mut party.early
+        };
+        let mut at = ms(random, 0, 4_000);
+        for digit in keyed.chars() {
+            acts.push((at, Act::Digit(digit)));
+            at += ms(random, 100, 900);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axbridge_binding::Table;
-use axbridge_call::{CallKey, Directory, Fact, FactKind, Snapshot, StoppedBy, Switch};
+use axbridge_call::{Answer, CallKey, Directory, Fact, FactKind, Snapshot, StoppedBy, Switch};
 use axbridge_media::{Command, Side};
 use axbridge_sip::{Hop, Transport};
 use bytes::Bytes;
@@ -15,7 +15,8 @@ use rand::{Rng, SeedableRng};
 
 use crate::check;
 use crate::clock::{Clock, Queue};
-use crate::install::{config, install};
+use crate::install::{config, install, policy};
+use crate::kinds::{self, Cast};
 use crate::ladder::Ladder;
 use crate::leaks::Leaks;
 use crate::net::{Arrivals, Link};
@@ -54,6 +55,12 @@ enum Happening {
         pair: usize,
         by: StoppedBy,
     },
+    /// The customer or the store answers a question of ours.
+    Reply {
+        pair: usize,
+        key: CallKey,
+        answer: Answer,
+    },
     Silence {
         pair: usize,
         side: Side,
@@ -83,6 +90,7 @@ pub struct Pair {
     pub ended_at: Option<Instant>,
     links: [[Link; 2]; 2],
     leaks: Leaks,
+    cast: Cast,
 }
 
 impl Pair {
@@ -98,6 +106,7 @@ impl Pair {
 pub struct World {
     clock: Clock,
     queue: Queue<Happening>,
+    directory: Arc<Directory>,
     switch: Switch,
     plane: SimPlane,
     /// The calls.
@@ -139,6 +148,7 @@ impl World {
         let mut world = World {
             clock,
             queue: Queue::default(),
+            directory: directory.clone(),
             switch: Switch::new(config(&stories), directory.clone(), numbers.random()),
             plane: SimPlane::new(clock.now(), stories.iter().map(|s| s.media).collect()),
             pairs: Vec::new(),
@@ -178,6 +188,8 @@ impl World {
             number("139000", 1),
             number("170000", 2),
         );
+        let other = beside(&x);
+        let shown = if story.kind.shows_other() { &other } else { &x };
         let ip = |side: u8| IpAddr::from([10, 1 + side, 100 + index as u8, 117]);
         let setup = |side: u8, seed: u64, number: &str| Setup {
             seed,
@@ -185,7 +197,7 @@ impl World {
             media: SocketAddr::new(ip(side), 40_000),
             switch: switch_address(),
             number: number.to_owned(),
-            x: x.clone(),
+            x: if side == 0 { x.clone() } else { shown.clone() },
         };
         let caller = Phone::caller(setup(0, numbers.random(), &a), story.caller.clone());
         let callee = Phone::callee(setup(1, numbers.random(), &b), story.callee.clone());
@@ -193,10 +205,10 @@ impl World {
             self.by_ip.insert(ip(side.index() as u8), (index, side));
         }
         self.by_x.insert(x.clone(), index);
-        for (number, name) in [(&a, "<A>"), (&b, "<B>"), (&x, "<X>")] {
+        for (number, name) in [(&a, "<A>"), (&b, "<B>"), (&x, "<X>"), (&other, "<Y>")] {
             self.ladder.mask(number, name);
         }
-        install(index, &story, [&a, &b, &x], directory, snapshot);
+        let cast = install(index, &story, [&a, &b, &x, &other], directory, snapshot);
         let start = self.clock.now() + story.starts;
         self.queue.push(
             start,
@@ -234,6 +246,7 @@ impl World {
             cut_at: None,
             acked_at: [None; 2],
             ended_at: None,
+            cast,
             story,
         });
     }
@@ -327,6 +340,16 @@ impl World {
                     self.switch.stop_call(now, &session, by, &mut self.plane);
                     self.after_switch();
                 }
+            }
+            Happening::Reply { pair, key, answer } => {
+                let Pair { story, cast, .. } = &self.pairs[pair];
+                kinds::before_reply(&self.directory.table, story, cast, policy(story), &answer);
+                self.ladder.note(self.clock.elapsed(), pair, || {
+                    "the question is answered".into()
+                });
+                self.switch
+                    .answer(self.clock.both(), key, answer, &mut self.plane);
+                self.after_switch();
             }
             Happening::Silence { pair, side } => {
                 if let Some(key) = self.plane.key_of(pair) {
@@ -458,6 +481,19 @@ impl World {
         while let Some(fact) = self.switch.poll_fact() {
             self.take_fact(fact);
         }
+        while let Some(question) = self.switch.poll_question() {
+            // Of a call that has told its beginning.
+            let Some(&pair) = self.by_session.get(&question.session_id) else {
+                self.breaks.push("a question about no call".into());
+                continue;
+            };
+            let Pair { story, cast, .. } = &self.pairs[pair];
+            if let Some((wait, answer)) = kinds::reply(story, cast) {
+                let key = question.call;
+                self.queue
+                    .push(now + wait, Happening::Reply { pair, key, answer });
+            }
+        }
         while let Some(transmit) = self.switch.poll_transmit() {
             self.messages += 1;
             let Some(&(pair, side)) = self.by_ip.get(&transmit.hop.remote.ip()) else {
@@ -587,6 +623,13 @@ impl World {
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
+}
+
+/// Another private number: the middle digits are those of the pair, the last place is taken by nobody's number.
+fn beside(x: &str) -> String {
+    let (head, tail) = x.split_at(x.len() - 5);
+    let number: u32 = tail.parse().unwrap_or(1);
+    format!("{head}{:05}", number.saturating_sub(1))
 }
 
 /// Only differences of instants are used, so any moment will do; one for the whole process.
