@@ -166,6 +166,10 @@ impl Call {
             (Some(reliable::Tick::GiveUp), _) => self.lost(ctx, Side::A),
             _ => {}
         }
+        if self.a.progress_at.is_some_and(|at| at <= ctx.now.mono) {
+            self.a.progress_at = None;
+            self.repeat_progress(ctx);
+        }
         self.settle(ctx);
     }
 

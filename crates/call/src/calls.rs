@@ -26,10 +26,10 @@ impl Calls {
         self.live
     }
 
-    /// The key that the next call will have.
+    /// The key of the call that is to be put in next.
     pub fn reserve(&mut self) -> CallKey {
-        let index = match self.free.last() {
-            Some(index) => *index,
+        let index = match self.free.pop() {
+            Some(index) => index,
             None => {
                 let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
                 self.slots.push(Slot {
@@ -37,7 +37,6 @@ impl Calls {
                     call: None,
                     scheduled: None,
                 });
-                self.free.push(index);
                 index
             }
         };
@@ -50,7 +49,6 @@ impl Calls {
     /// Puts a call under the key that was reserved for it.
     pub fn insert(&mut self, call: Call) {
         let key = call.key;
-        self.free.retain(|index| *index != key.index);
         self.slots[key.index as usize].call = Some(Box::new(call));
         self.live += 1;
         self.reschedule(key);

@@ -85,6 +85,9 @@ impl Core {
         let seen = config.listen.iter().filter(|l| l.local != l.advertised);
         sip.sent_by
             .extend(seen.map(|l| (l.local, l.advertised.to_string())));
+        // What the node may say to strangers is shared out among its shards.
+        let shards = u32::try_from(config.shards).unwrap_or(u32::MAX).max(1);
+        sip.stranger_answers_per_s = (sip.stranger_answers_per_s / shards).max(1);
         let endpoint = Endpoint::new(sip, ids.number());
         Core {
             endpoint,

@@ -128,6 +128,11 @@ pub struct Trunk {
     /// signalled address.
     #[serde(default)]
     pub learn_media_source: bool,
+    /// Sends requests inside a dialog where the peer's Contact or Record-Route says (RFC 3261 §12.2.1.1). False: to the
+    /// address that the dialog was made with, for peers behind NAT whose Contact names an address that cannot be
+    /// reached. Without it: the opposite of `learn_media_source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_contact: Option<bool>,
     /// Adds `;user=phone` to the URIs that we write.
     #[serde(default)]
     pub user_phone: bool,
@@ -169,11 +174,17 @@ impl Trunk {
             media_ip: None,
             prack: Prack::default(),
             learn_media_source: false,
+            follow_contact: None,
             user_phone: false,
             asserted_identity: true,
             answer_for_menu: true,
             shows_callers: true,
         }
+    }
+
+    /// True when requests inside a dialog go where the peer's Contact or Record-Route says.
+    pub fn follows_contact(&self) -> bool {
+        self.follow_contact.unwrap_or(!self.learn_media_source)
     }
 
     /// True when a message from this address belongs to the trunk.

@@ -133,6 +133,8 @@ pub(crate) struct Leg {
     pub early_body: Option<Bytes>,
     /// The last provisional status sent without a body.
     pub last_progress: Option<u16>,
+    /// When the caller has to hear again that its INVITE is not forgotten.
+    pub progress_at: Option<Instant>,
     /// Our offer that is still open.
     pub offering: Option<Offering>,
     /// Our last question whether the peer is still there.
@@ -188,6 +190,7 @@ impl Leg {
             answer_settled: false,
             early_body: None,
             last_progress: None,
+            progress_at: None,
             offering: None,
             probe: None,
             suspect: false,
@@ -376,12 +379,15 @@ impl Leg {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         let settle = self.settle_at.filter(|_| self.is_up());
+        let invited = matches!(self.state, State::Invited { .. });
+        let progress = self.progress_at.filter(|_| invited);
         let unacked = self.unacked.as_ref().map(|u| u.resend_at.min(u.give_up_at));
         let reliable = self
             .reliable
             .as_ref()
             .and_then(reliable::Sender::next_deadline);
-        unacked.into_iter().chain(reliable).chain(settle).min()
+        let all = [unacked, reliable, settle, progress];
+        all.into_iter().flatten().min()
     }
 
     /// Repeats the 2xx when it is due. True when the peer has not acknowledged it in 64*T1.

@@ -33,6 +33,10 @@ impl Call {
     /// A re-INVITE.
     pub fn reinvite(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
         let Some(leg) = self.leg(side) else { return };
+        if matches!(leg.state, State::Invited { .. }) {
+            // Its own first INVITE is not answered yet.
+            return self.busy_exchanging(ctx, side, tx);
+        }
         let glare = !leg.is_up() || leg.offering.is_some() || leg.answer_in_ack;
         if glare {
             return leg.respond(ctx, tx, leg.plain(491));
@@ -71,7 +75,7 @@ impl Call {
 
     /// An offer is being answered already: try again in a moment (RFC 3261 §14.2, RFC 3311 §5.2).
     fn busy_exchanging(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx) {
-        let retry_after = (ctx.core.ids.number() % 10).to_string();
+        let retry_after = retry_after(ctx);
         let Some(leg) = self.leg(side) else { return };
         leg.respond(
             ctx,
@@ -228,7 +232,7 @@ impl Call {
     }
 
     fn reject_offer(&mut self, ctx: &mut Ctx<'_>, exchange: &Exchange, status: u16) {
-        let retry_after = (status == 500).then(|| (ctx.core.ids.number() % 10).to_string());
+        let retry_after = (status == 500).then(|| retry_after(ctx));
         let Some(leg) = self.leg(exchange.from) else {
             return;
         };
@@ -380,6 +384,11 @@ impl Call {
             other.stale |= turned || !other.negotiated.as_ref().is_none_or(bridges);
         }
     }
+}
+
+/// From 0 to 10 seconds, at random (RFC 3261 §14.2).
+fn retry_after(ctx: &mut Ctx<'_>) -> String {
+    (ctx.core.ids.number() % 11).to_string()
 }
 
 fn fill_offer(

@@ -1,5 +1,7 @@
 //! What the callee's side answers to our INVITE, and what the caller gets of it.
 
+use std::time::Duration;
+
 use axbridge_media::sdp::SessionDescription;
 use axbridge_media::{Command, Negotiated, Side};
 use axbridge_sip::{Dialog, Hop, Message, Method, Name};
@@ -14,12 +16,18 @@ use crate::outcome::Ending;
 use crate::reliable::{Received, Waiting};
 use crate::sound::Purpose;
 
+/// A caller whose INVITE is not answered hears from us at least so often (RFC 3261 §13.3.1.1).
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(60);
+
 impl Call {
     /// A response to the INVITE of the second leg.
     pub fn callee_response(&mut self, ctx: &mut Ctx<'_>, message: &Message, hop: Hop) {
         match message.status().unwrap_or(0) {
             0..=100 => {}
-            status @ 101..=199 => self.callee_progress(ctx, status, message, hop),
+            199 => self.fork_gone(ctx, message, hop),
+            status @ 180..=183 => self.callee_progress(ctx, status, message, hop),
+            // What we do not know counts as 183 (RFC 3261 §8.1.3.2), and is passed on as what it counts as.
+            101..=199 => self.callee_progress(ctx, 183, message, hop),
             200..=299 => self.callee_accepts(ctx, message, hop),
             status => self.callee_refuses(ctx, status, message),
         }
@@ -40,6 +48,15 @@ impl Call {
             ctx.core.tell(fact);
         }
         self.tell_caller_progress(ctx, status, heard.early_media);
+    }
+
+    /// One of the callee's early dialogs is over (199, RFC 6228). The caller has only one dialog, which goes on.
+    fn fork_gone(&mut self, ctx: &mut Ctx<'_>, message: &Message, hop: Hop) {
+        if self.take_provisional(ctx, message, hop).is_some()
+            && let Some(leg) = self.b.as_mut()
+        {
+            leg.forks.retain(|f| !f.dialog.is_for(message));
+        }
     }
 
     /// Takes a provisional response into its early dialog and acknowledges it where it is reliable. None: it
@@ -142,6 +159,30 @@ impl Call {
         );
     }
 
+    /// The caller's INVITE has no answer yet, and its proxies want to hear so each minute (RFC 3261 §13.3.1.1): the
+    /// last provisional response again, or a bare 183 when there was none but 100.
+    pub fn repeat_progress(&mut self, ctx: &mut Ctx<'_>) {
+        let State::Invited { tx, .. } = self.a.state else {
+            return;
+        };
+        self.a.progress_at = Some(ctx.now.mono + PROGRESS_EVERY);
+        if self.a.reliable.as_ref().is_some_and(|r| r.is_pending()) {
+            // That one is being repeated already, until its PRACK comes.
+            return;
+        }
+        let mut response = self.a.response(self.a.last_progress.unwrap_or(183));
+        // Only what went out unreliably may stand in more than one response.
+        let early = self.a.early_body.clone();
+        if let Some(body) = early.filter(|_| !self.a.answer_settled && !self.a.answer_in_prack) {
+            response = response.body(compose::SDP, body);
+        }
+        let next = Waiting {
+            response,
+            carries_sdp: false,
+        };
+        self.send_provisional(ctx, tx, next);
+    }
+
     /// Sends a provisional response now, or when the reliable one before it has been acknowledged.
     pub fn send_provisional(
         &mut self,
@@ -160,6 +201,7 @@ impl Call {
             }
         }
         let t1 = ctx.t1();
+        self.a.progress_at = Some(ctx.now.mono + PROGRESS_EVERY);
         let Some(reliable) = &mut self.a.reliable else {
             return self.a.respond(ctx, tx, next.response);
         };
@@ -271,15 +313,16 @@ impl Call {
         self.promised_otherwise();
     }
 
-    /// Another fork has answered than the one whose codec the caller was promised.
+    /// The callee has answered otherwise than the caller was promised: another fork with another codec, or on hold.
     fn promised_otherwise(&mut self) {
-        let Some(promised) = self.a.negotiated.as_ref().map(|n| n.codec.clone()) else {
+        let Some(promised) = &self.a.negotiated else {
             return;
         };
         if let Some(callee) = &mut self.b
             && let Some(answered) = &callee.negotiated
         {
-            callee.stale |= !answered.codec.bridges_to(&promised);
+            callee.stale |= !answered.codec.bridges_to(&promised.codec);
+            self.a.stale |= answered.direction != promised.direction.reversed();
         }
     }
 
@@ -319,7 +362,7 @@ fn fork_of(leg: &mut Leg, message: &Message, hop: Hop) -> Option<usize> {
     if leg.forks.len() >= FORKS_MAX {
         return None;
     }
-    let dialog = Dialog::uac(leg.our_from.as_bytes(), message, hop).ok()?;
+    let dialog = new_dialog(leg, message, hop)?;
     leg.forks.push(Fork {
         dialog,
         received: Received::default(),
@@ -335,7 +378,14 @@ fn confirmed_dialog(leg: &mut Leg, message: &Message, hop: Hop) -> Option<Dialog
         let mut dialog = leg.forks.swap_remove(place).dialog;
         return dialog.confirm(message).is_ok().then_some(dialog);
     }
-    Dialog::uac(leg.our_from.as_bytes(), message, hop).ok()
+    new_dialog(leg, message, hop)
+}
+
+/// The dialog that a response to our INVITE makes.
+fn new_dialog(leg: &Leg, message: &Message, hop: Hop) -> Option<Dialog> {
+    let mut dialog = Dialog::uac(leg.our_from.as_bytes(), message, hop).ok()?;
+    dialog.set_follow(leg.trunk.follows_contact());
+    Some(dialog)
 }
 
 /// The answer that this early dialog has given already: a reliable one stands; an unreliable one stands when
@@ -385,6 +435,10 @@ pub(crate) fn end_surplus(ctx: &mut Ctx<'_>, our_from: &[u8], message: &Message,
     let Ok(mut dialog) = Dialog::uac(our_from, message, hop) else {
         return;
     };
+    let snapshot = ctx.core.directory.snapshot();
+    let trunk = snapshot.trunk_of(hop.remote);
+    dialog.set_follow(trunk.is_none_or(|t| t.follows_contact()));
+    drop(snapshot);
     ctx.core
         .endpoint
         .send_ack(dialog.hop(), dialog.ack(message.cseq().seq));

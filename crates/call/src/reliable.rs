@@ -95,6 +95,11 @@ impl Sender {
         }
     }
 
+    /// True while the last response has not been acknowledged.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
     /// True while a 2xx has to wait: an unacknowledged response carries a session description.
     pub fn holds_answer_back(&self) -> bool {
         self.pending.as_ref().is_some_and(|p| p.carries_sdp)

@@ -101,11 +101,13 @@ impl Call {
         }
     }
 
-    /// What it is called when the caller hangs up before the answer.
+    /// What it is called when the caller hangs up before it is answered.
     fn gave_up(&self) -> Ending {
         match self.phase {
             // It has heard why; that it did not listen to the end changes nothing.
             Phase::Refusing(ending) => ending,
+            // Our answer to it waits for a PRACK: the callee has answered, and so the record says.
+            Phase::Talking => Ending::CallerHungUp,
             Phase::Menu(_) | Phase::Asking(_) => Ending::CallerGaveUpBeforeForwarding,
             _ if self.story.rang() => Ending::CallerGaveUpRinging,
             _ => Ending::CallerGaveUp,

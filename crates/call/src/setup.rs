@@ -20,6 +20,7 @@ use crate::offer;
 use crate::outcome::{Bar, Ending};
 use crate::plan::{self, Arrived, Next, Plan, Way};
 use crate::plane::CallKey;
+use crate::progress;
 use crate::reliable;
 use crate::rules;
 use crate::sound::{Purpose, Sound};
@@ -335,6 +336,8 @@ impl Call {
             return self.end(ctx, ending);
         }
         self.phase = Phase::Refusing(ending);
+        // Who is not called is not busy while the caller hears so.
+        self.occupied = None;
         let patience = std::time::Duration::from_millis(self.arrived.app.answer_timeout_ms);
         self.deadlines.answer = Some(ctx.now.mono + patience);
         self.sound.play(ctx, Side::A, prompt, Purpose::Refusal);
@@ -415,6 +418,7 @@ fn caller_leg(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Leg {
     leg.dialog = Some(dialog);
     leg.offered = offered;
     leg.reliable = reliable;
+    leg.progress_at = Some(ctx.now.mono + progress::PROGRESS_EVERY);
     ctx.core.tags.insert(tag, leg.key);
     ctx.core.server_txs.insert(tx, leg.key);
     leg

@@ -30,8 +30,6 @@ use crate::setup::Incoming;
 pub struct SwitchCounters {
     /// Calls taken.
     pub calls: u64,
-    /// Requests from addresses that belong to no trunk.
-    pub strangers: u64,
     /// INVITEs refused before a call was made.
     pub refused: u64,
 }
@@ -71,7 +69,20 @@ impl Switch {
 
     /// A message came in.
     pub fn receive(&mut self, now: Now, hop: Hop, bytes: Bytes, plane: &mut dyn MediaPlane) {
-        self.core.endpoint.receive(now.mono, hop, bytes);
+        let Core {
+            endpoint,
+            directory,
+            tags,
+            ..
+        } = &mut self.core;
+        // Requests in our dialogs may come from anywhere: carriers hand them on to other machines of theirs.
+        let known = |to_tag: Option<&[u8]>| {
+            let in_dialog = to_tag
+                .and_then(Tag::parse)
+                .is_some_and(|tag| tags.contains_key(&tag));
+            in_dialog || directory.snapshot().trunk_of(hop.remote).is_some()
+        };
+        endpoint.receive_from(now.mono, hop, bytes, known);
         self.handle_events(now, plane);
     }
 
@@ -330,7 +341,7 @@ impl Switch {
         }
         let trunk = self.core.directory.snapshot().trunk_of(hop.remote).cloned();
         let Some(trunk) = trunk else {
-            self.counters.strangers += 1;
+            // Taken away in this very moment: others have been turned away before there was a transaction.
             return self.respond(now, tx, ResponseBuilder::new(403));
         };
         match message.cseq_method() {
@@ -397,10 +408,11 @@ impl Switch {
             return Err(Box::new(response));
         }
         let tag = self.core.ids.tag();
-        let Ok(dialog) = Dialog::uas(&message, &tag.to_string(), hop) else {
+        let Ok(mut dialog) = Dialog::uas(&message, &tag.to_string(), hop) else {
             // Nobody could be reached in it.
             return refuse(400);
         };
+        dialog.set_follow(trunk.follows_contact());
         if trunk.prack == Prack::Required
             && !message.supports("100rel")
             && !message.requires("100rel")

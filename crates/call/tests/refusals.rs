@@ -4,9 +4,10 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axbridge_call::{Now, Switch};
+use axbridge_call::{Now, Prack, Switch, Trunk};
 use axbridge_sip::{Hop, Transport};
 use bytes::Bytes;
 
@@ -267,6 +268,71 @@ fn overload_and_drain_answer_503_with_retry_after() {
             "{sent:?}"
         );
     }
+}
+
+#[test]
+fn options_is_answered_503_while_draining() {
+    let mut switch = switch(10);
+    switch.drain();
+    let options = Request {
+        method: "OPTIONS",
+        body: "",
+        headers: "",
+        ..PLAIN
+    };
+    let sent = send(&mut switch, &options);
+    assert!(
+        sent[0].starts_with("SIP/2.0 503 ") && sent[0].contains("Retry-After: "),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn a_trunk_that_wants_100rel_refuses_those_who_cannot() {
+    let directory = common::directory(common::app(), |snapshot| {
+        let trunk = Trunk {
+            prack: Prack::Required,
+            ..common::trunk()
+        };
+        snapshot.trunks = [(trunk.id, Arc::new(trunk))].into();
+    });
+    let mut switch = common::switch(directory, 10);
+    let sent = send(&mut switch, &PLAIN);
+    assert!(
+        sent[0].starts_with("SIP/2.0 421 ") && sent[0].contains("Require: 100rel"),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn strangers_make_no_transactions_and_few_answers() {
+    let mut switch = switch(10);
+    for (method, headers) in [("INVITE", PLAIN.headers), ("OPTIONS", ""), ("PING", "")] {
+        let request = Request {
+            method,
+            headers,
+            source: "198.51.100.9:5060",
+            body: if method == "INVITE" { SDP } else { "" },
+            ..PLAIN
+        };
+        let sent = send(&mut switch, &request);
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        assert!(sent[0].starts_with("SIP/2.0 403 "), "{sent:?}");
+    }
+    assert_eq!(switch.live_transactions(), 0);
+    assert_eq!(switch.next_deadline(), None, "nothing is repeated");
+    // The rest of the burst, and then next to nothing: an address in a datagram may be somebody else's.
+    let stranger = Request {
+        source: "198.51.100.9:5060",
+        ..PLAIN
+    };
+    let answers: usize = (0..5_000).map(|_| send(&mut switch, &stranger).len()).sum();
+    assert!((97..1_000).contains(&answers), "{answers}");
+    let counters = switch.sip_counters();
+    assert_eq!(counters.strangers, 5_003);
+    assert_eq!(counters.unanswered, 5_000 - answers as u64);
+    // Whoever is known is served all the same.
+    assert!(send(&mut switch, &PLAIN)[0].starts_with("SIP/2.0 100 "));
 }
 
 #[test]

@@ -170,7 +170,9 @@ impl Calls for Switch {
         let counters = self.counters();
         publish("axbridge_calls_taken_total", counters.calls);
         publish("axbridge_calls_refused_total", counters.refused);
-        publish("axbridge_sip_strangers_total", counters.strangers);
+        let sip = self.sip_counters();
+        publish("axbridge_sip_strangers_total", sip.strangers);
+        publish("axbridge_sip_unanswered_total", sip.unanswered);
         metrics::gauge!("axbridge_sip_transactions_live", "shard" => shard.clone())
             .set(self.live_transactions() as f64);
     }

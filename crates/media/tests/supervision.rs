@@ -60,6 +60,29 @@ fn a_held_leg_may_be_silent_and_gets_its_time_after_the_hold() {
 }
 
 #[test]
+fn who_holds_and_plays_nothing_may_be_silent_too() {
+    let mut call = Call::bridged(Codec::Pcma, Codec::Pcma);
+    call.command(Command::WatchMedia(true));
+    // A says `sendonly`: we only receive from it. B answers `recvonly`: we only send to it.
+    for (side, direction) in [
+        (Side::A, Direction::RecvOnly),
+        (Side::B, Direction::SendOnly),
+    ] {
+        let mut held = negotiated(side, Codec::Pcma);
+        held.direction = direction;
+        call.connect(held, side);
+    }
+    call.pass(300_000);
+    assert!(silent(&call).is_empty(), "{:?}", silent(&call));
+    call.connect(negotiated(Side::A, Codec::Pcma), Side::A);
+    call.connect(negotiated(Side::B, Codec::Pcma), Side::B);
+    call.pass(59_999);
+    assert!(silent(&call).is_empty(), "each has its time after the hold");
+    call.pass(1);
+    assert_eq!(silent(&call).len(), 2);
+}
+
+#[test]
 fn reports_go_out_about_every_five_seconds_under_a_name_that_says_nothing() {
     let mut call = Call::bridged(Codec::Pcma, Codec::Pcma);
     for n in 0..3_000 {

@@ -130,7 +130,10 @@ fn trunk() -> Value {
             "domain": maybe("string"), "numbers": the("NumberRules"),
             "caller_from": {"type": "array", "minItems": 1, "items": {"enum": ["p_asserted_identity", "from"]}},
             "media_ip": maybe("string"), "prack": {"enum": ["never", "supported", "required"]},
-            "learn_media_source": flag(), "user_phone": flag(), "asserted_identity": flag(),
+            "learn_media_source": flag(),
+            "follow_contact": {"type": ["boolean", "null"], "description":
+                "Requests inside a dialog go where the peer's Contact or Record-Route says; false: to the address that the dialog was made with (peers behind NAT). Without it: the opposite of learn_media_source."},
+            "user_phone": flag(), "asserted_identity": flag(),
             "answer_for_menu": flag(), "shows_callers": flag(),
         }),
     )

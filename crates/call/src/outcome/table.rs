@@ -47,7 +47,7 @@ macro_rules! endings {
 endings! {
     // Somebody ended it, or its time was over.
     CallerHungUp                =>    0,    0,  16, 487, Caller, "The user releases the call.";
-    CalleeHungUp                =>    0,    0,  16, 487, Callee, "The user releases the call.";
+    CalleeHungUp                =>    0,    0,  16, 480, Callee, "The user releases the call.";
     StoppedByApplication        =>    0,    0,  16, 480, Nobody, "The application releases the call.";
     StoppedByOperator           =>    0,    0,  41, 503, Nobody, "The platform releases the call.";
     MaxDuration                 => 8010, 8010, 102, 480, Nobody, "The maximum call duration is reached.";

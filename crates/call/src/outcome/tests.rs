@@ -8,7 +8,7 @@ fn reference(ending: Ending) -> (u32, u32, u16, Option<u8>) {
     use Ending as E;
     match ending {
         E::CallerHungUp => (0, 0, 487, Some(1)),
-        E::CalleeHungUp => (0, 0, 487, Some(2)),
+        E::CalleeHungUp => (0, 0, 480, Some(2)),
         E::StoppedByApplication => (0, 0, 480, None),
         E::StoppedByOperator => (0, 0, 503, None),
         E::MaxDuration => (8010, 8010, 480, None),

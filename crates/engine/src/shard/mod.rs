@@ -6,7 +6,7 @@
 mod overload;
 mod udp;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -253,8 +253,11 @@ impl Running {
     }
 
     fn take_failures(&mut self, now: Now) {
-        for hop in std::mem::take(&mut self.failed) {
-            self.metrics.send_failures.increment(1);
+        let failed = std::mem::take(&mut self.failed);
+        self.metrics.send_failures.increment(failed.len() as u64);
+        // Each path once: the calls look through all their transactions for it.
+        let paths: HashSet<Hop> = failed.into_iter().collect();
+        for hop in paths {
             self.shard
                 .calls
                 .transport_failed(now, hop, &mut self.shard.plane);

@@ -210,11 +210,12 @@ impl Leg {
         self.path.as_ref().map_or(8_000, |path| path.clock)
     }
 
-    /// Whether silence of this leg would be a fault.
+    /// Whether silence of this leg would be a fault: it is while both directions are agreed. Who holds says that it may
+    /// send (`sendonly`), but plays music only if it has some.
     pub fn is_expected_to_send(&self) -> bool {
         self.path
             .as_ref()
-            .is_some_and(|path| path.receives && !path.remote.ip().is_unspecified())
+            .is_some_and(|path| path.receives && path.sends)
     }
 
     /// The moment at which the leg counts as silent.

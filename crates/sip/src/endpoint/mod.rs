@@ -9,6 +9,7 @@
 //! (503 with Retry-After), response routing (§18.2.2, RFC 3581).
 //!
 //! Decisions:
+//! - Who is not known makes no transaction ([`Endpoint::receive_from`]): the memory is for those we serve.
 //! - CANCEL is answered without a transaction of its own: the answer is a function of the INVITE's, so a repeated CANCEL finds
 //!   the same answer and costs no memory.
 //! - Answers without a transaction carry a To tag that only we can compute, by which their ACK is known and absorbed.
@@ -19,6 +20,7 @@
 mod client;
 mod matching;
 mod server;
+mod stranger;
 mod table;
 
 use crate::build::{RequestBuilder, ResponseBuilder};
@@ -35,6 +37,7 @@ use matching::Secrets;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use stranger::Allowance;
 use table::Table;
 
 /// A server transaction: a request that we answer. An id of a transaction that is over names nothing, for ever.
@@ -64,6 +67,9 @@ pub struct EndpointConfig {
     pub transactions_max: usize,
     /// Retry-After of a 503 for overload, in seconds.
     pub retry_after_s: u32,
+    /// Answers per second to requests of those whom [`Endpoint::receive_from`] does not know, as an average and in one burst;
+    /// beyond, silence: whoever writes another's address as its own must not be able to have it flooded by us.
+    pub stranger_answers_per_s: u32,
     /// User-Agent of requests and Server of responses that do not bring their own; empty: none.
     pub user_agent: String,
     /// The sent-by (`host[:port]`) to write in Via for each of our sockets; the socket's own address where there is none.
@@ -80,6 +86,7 @@ impl Default for EndpointConfig {
             t4: Duration::from_secs(5),
             transactions_max: 100_000,
             retry_after_s: 5,
+            stranger_answers_per_s: 100,
             user_agent: String::new(),
             sent_by: Vec::new(),
             limits: Limits::DEFAULT,
@@ -158,6 +165,10 @@ pub struct Counters {
     pub merged: u64,
     /// Requests answered 503 because there were too many transactions.
     pub refused: u64,
+    /// Requests of strangers, which were turned away: answered, or not even that.
+    pub strangers: u64,
+    /// Requests of strangers, the unreadable among them, that got no answer because there were too many.
+    pub unanswered: u64,
     /// Responses that belong to no transaction.
     pub stray_responses: u64,
     /// Messages sent again by a timer.
@@ -176,6 +187,8 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     transmits: VecDeque<Transmit>,
     counters: Counters,
+    /// Answers to strangers.
+    allowance: Allowance,
 }
 
 fn ms(duration: Duration) -> u32 {
@@ -192,6 +205,7 @@ impl Endpoint {
                 t2_ms: ms(config.t2),
                 t4_ms: ms(config.t4),
             },
+            allowance: Allowance::new(config.stranger_answers_per_s),
             config,
             secrets: Secrets::new(seed),
             epoch: None,
@@ -203,8 +217,21 @@ impl Endpoint {
         }
     }
 
-    /// Takes one datagram, or one frame of a stream, that came by `hop`.
+    /// Takes one datagram, or one frame of a stream, that came by `hop`, from a source that may ask anything.
     pub fn receive(&mut self, now: Instant, hop: Hop, buf: Bytes) {
+        self.receive_from(now, hop, buf, |_| true);
+    }
+
+    /// The same from a source that may be a stranger: `known` says whether it is not, given the To tag of its request,
+    /// if there is one. A stranger's request makes no transaction and no event. It is answered once, 403 or in a dialog
+    /// 481, and only so often ([`EndpointConfig::stranger_answers_per_s`]).
+    pub fn receive_from(
+        &mut self,
+        now: Instant,
+        hop: Hop,
+        buf: Bytes,
+        known: impl Fn(Option<&[u8]>) -> bool,
+    ) {
         let tick = self.tick_up(now);
         let source = if hop.transport.is_reliable() {
             Source::Stream
@@ -214,12 +241,15 @@ impl Endpoint {
         match Message::parse_with(buf, &self.config.limits, source) {
             Ok(message) if message.is_request() => match message.cseq_method() {
                 Method::Ack => self.on_ack(tick, hop, message),
-                Method::Cancel => self.on_cancel(hop, message),
-                _ => self.on_request(tick, hop, message),
+                Method::Cancel => self.on_cancel(tick, hop, message, known),
+                _ => self.on_request(tick, hop, message, known),
             },
             Ok(message) => self.on_response(tick, hop, message),
             Err(ParseError::Drop(_)) => self.counters.dropped += 1,
-            Err(ParseError::Reject(reject)) => self.answer_malformed(hop, &reject),
+            Err(ParseError::Reject(reject)) => {
+                let is_stranger = !known(None);
+                self.answer_malformed(tick, hop, &reject, is_stranger);
+            }
         }
     }
 
@@ -314,7 +344,11 @@ impl Endpoint {
         response.header(Name::Server, &self.config.user_agent)
     }
 
-    fn answer_malformed(&mut self, hop: Hop, reject: &Reject) {
+    fn answer_malformed(&mut self, tick: Tick, hop: Hop, reject: &Reject, is_stranger: bool) {
+        if is_stranger && !self.allowance.take(tick) {
+            self.counters.unanswered += 1;
+            return;
+        }
         self.counters.malformed += 1;
         let Some((to, tag)) = matching::malformed(&self.secrets, hop, reject) else {
             return;

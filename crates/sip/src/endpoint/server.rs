@@ -98,7 +98,13 @@ impl Endpoint {
         self.table.request(tx.0)
     }
 
-    pub(super) fn on_request(&mut self, tick: Tick, hop: Hop, message: Message) {
+    pub(super) fn on_request(
+        &mut self,
+        tick: Tick,
+        hop: Hop,
+        message: Message,
+        known: impl Fn(Option<&[u8]>) -> bool,
+    ) {
         let key = self.secrets.server_key(&message, message.cseq_method());
         if let Some(index) = self.table.find(key) {
             self.counters.repeated += 1;
@@ -109,6 +115,11 @@ impl Endpoint {
                 )
             });
             return;
+        }
+        let to_tag = message.to().tag();
+        if !known(to_tag) {
+            let status = if to_tag.is_some() { 481 } else { 403 };
+            return self.turn_away(tick, hop, &message, status);
         }
         let merge = self.secrets.merge_key(&message);
         if merge.is_some_and(|merge| self.table.is_merged(merge)) {
@@ -122,6 +133,16 @@ impl Endpoint {
             return self.respond_stateless(&message, hop, r);
         }
         self.open(tick, hop, message, key, merge);
+    }
+
+    /// Answers a stranger's request, if there have not been too many.
+    fn turn_away(&mut self, tick: Tick, hop: Hop, message: &Message, status: u16) {
+        self.counters.strangers += 1;
+        if self.allowance.take(tick) {
+            self.respond_stateless(message, hop, ResponseBuilder::new(status));
+        } else {
+            self.counters.unanswered += 1;
+        }
     }
 
     /// How many server transactions may be there before this request is refused.
@@ -178,13 +199,22 @@ impl Endpoint {
     }
 
     /// §9.2. The answer needs no transaction: see the module's page.
-    pub(super) fn on_cancel(&mut self, hop: Hop, message: Message) {
+    pub(super) fn on_cancel(
+        &mut self,
+        tick: Tick,
+        hop: Hop,
+        message: Message,
+        known: impl Fn(Option<&[u8]>) -> bool,
+    ) {
         let key = self.secrets.server_key(&message, &Method::Invite);
         let Some((index, (server, _))) = self
             .table
             .find(key)
             .and_then(|index| Some((index, self.table.server(index)?)))
         else {
+            if !known(None) {
+                return self.turn_away(tick, hop, &message, 481);
+            }
             return self.respond_stateless(&message, hop, ResponseBuilder::new(481));
         };
         let machine = server.machine.as_ref();
