@@ -39,6 +39,8 @@ pub(crate) struct Fork {
     pub answer: Option<(Negotiated, SessionDescription)>,
     /// The answer came in a reliable response: it is the answer, not a preview.
     pub settled: bool,
+    /// It has said that it is over; kept as long as there is room, as not all who say so mean it.
+    pub over: bool,
 }
 
 /// Early dialogs kept for one INVITE; further ones are ignored.

@@ -24,8 +24,7 @@ impl Call {
     pub fn callee_response(&mut self, ctx: &mut Ctx<'_>, message: &Message, hop: Hop) {
         match message.status().unwrap_or(0) {
             0..=100 => {}
-            199 => self.fork_gone(ctx, message, hop),
-            status @ 180..=183 => self.callee_progress(ctx, status, message, hop),
+            status @ (180..=183 | 199) => self.callee_progress(ctx, status, message, hop),
             // What we do not know counts as 183 (RFC 3261 §8.1.3.2), and is passed on as what it counts as.
             101..=199 => self.callee_progress(ctx, 183, message, hop),
             200..=299 => self.callee_accepts(ctx, message, hop),
@@ -43,20 +42,20 @@ impl Call {
         if heard.early_media {
             self.connect_side(ctx, Side::B);
         }
+        if status == 199 {
+            // One of the callee's early dialogs is over (RFC 6228); the caller has only one, which goes on.
+            if let Some(leg) = self.b.as_mut()
+                && let Some(fork) = leg.forks.iter_mut().find(|f| f.dialog.is_for(message))
+            {
+                fork.over = true;
+            }
+            return;
+        }
         if status == 180 {
             let fact = self.story.alerting(ctx.now.wall_ms);
             ctx.core.tell(fact);
         }
         self.tell_caller_progress(ctx, status, heard.early_media);
-    }
-
-    /// One of the callee's early dialogs is over (199, RFC 6228). The caller has only one dialog, which goes on.
-    fn fork_gone(&mut self, ctx: &mut Ctx<'_>, message: &Message, hop: Hop) {
-        if self.take_provisional(ctx, message, hop).is_some()
-            && let Some(leg) = self.b.as_mut()
-        {
-            leg.forks.retain(|f| !f.dialog.is_for(message));
-        }
     }
 
     /// Takes a provisional response into its early dialog and acknowledges it where it is reliable. None: it
@@ -360,7 +359,8 @@ fn fork_of(leg: &mut Leg, message: &Message, hop: Hop) -> Option<usize> {
         return Some(index);
     }
     if leg.forks.len() >= FORKS_MAX {
-        return None;
+        let over = leg.forks.iter().position(|f| f.over)?;
+        leg.forks.swap_remove(over);
     }
     let dialog = new_dialog(leg, message, hop)?;
     leg.forks.push(Fork {
@@ -368,6 +368,7 @@ fn fork_of(leg: &mut Leg, message: &Message, hop: Hop) -> Option<usize> {
         received: Received::default(),
         answer: None,
         settled: false,
+        over: false,
     });
     Some(leg.forks.len() - 1)
 }
