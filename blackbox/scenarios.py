@@ -1,6 +1,7 @@
 """Every scenario of the main job, each with its ladders, events, record and recording."""
 
 import time
+import urllib.parse
 
 import audio
 from bench_bed import A, B, STRANGER, X
@@ -18,6 +19,24 @@ from checks import (
     statuses,
     turned_away,
 )
+
+
+def check_trace(bed, session, *pieces):
+    """The trace of an ended call says all this, in this order, and has no number and no address; it is its owner's."""
+    path = f"/v1/calls/{urllib.parse.quote(session, safe='')}/trace"
+    status, content, _ = bed.platform.customer("GET", path)
+    assert status == 200, f"trace: {status} {content}"
+    trace = content["trace"]
+    assert not trace["running"] and trace["messages"] and trace["steps"], trace
+    text, place = "\n".join(step["text"] for step in trace["steps"]), 0
+    for piece in pieces:
+        place = text.find(piece, place)
+        assert place >= 0, f"no {piece!r} where it should be in the trace:\n{text}"
+    for number in (A, B, STRANGER, X):
+        assert number[1:] not in str(trace) and number[3:] not in str(trace), f"a whole number in the trace: {trace}"
+    for address in (bed.a_ip, bed.b_ip):
+        assert address not in str(trace), f"an address in the trace: {trace}"
+    return trace
 
 
 def answered_caller_hangs_up(bed):
@@ -39,7 +58,20 @@ def answered_caller_hangs_up(bed):
     assert abs(length - 4000) <= 120, f"recording of {length} ms for 4 s of talk as the caller counts them"
     disconnect = bed.sink.events(record["sessionId"])[-1]["statusInfo"]
     assert disconnect["stateCode"] == 0 and disconnect["userData"] == "order-1", disconnect
+    told = ["read from the header", "kind AXB was found: the caller is A", "is called by the trunk", "has answered"]
+    trace = check_trace(bed, record["sessionId"], *told, "The recording is kept")
+    assert {(m["leg"], m["direction"]) for m in trace["messages"]} == {
+        (leg, way) for leg in ("caller", "callee") for way in ("received", "sent")
+    }, trace
+    assert trace["media"]["caller"]["packets"] > 100 and trace["media"]["callee"]["packets"] > 100, trace
+    status, events, _ = bed.platform.customer("GET", "/v1/events")
+    assert status == 200 and [e["eventType"] for e in events["callList"][0]["eventList"]] == ANSWERED, events
     bed.no_more_records()
+    status, replayed, _ = bed.platform.customer("POST", "/v1/replay", {"sessionIds": [record["sessionId"]], "kind": "records"})
+    assert status == 200 and replayed["notificationCount"] == 1, replayed
+    # The address of the recording is signed anew.
+    again = [{**fee, "recordFileDownloadUrl": None} for fee in bed.sink.wait_records(2)]
+    assert len(again) == 2 and again[0] == again[1], again
 
 
 def other_way_callee_hangs_up(bed):
@@ -129,6 +161,11 @@ def unknown_number(bed):
     a = bed.caller("a_refused", x="+8617000000099")
     assert a.wait() == 0, a.explain()
     assert statuses(a)[-1] == 404, statuses(a)
+    limit = time.monotonic() + 5
+    while not (found := bed.platform.demand("GET", "/admin/v1/refusals")["items"]) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert "No application owns the number" in found[0]["steps"][-1]["text"], found
+    assert "8617000000099" not in str(found) and A[1:] not in str(found), found
 
 
 def holds_and_resumes(bed):

@@ -152,6 +152,7 @@ impl Bench {
             minute: Duration::from_secs(60),
             closing_max: Duration::from_secs(5),
             ring_back: Arc::new(tone::ring_back()),
+            trace: true,
             sip: EndpointConfig {
                 transactions_max: 1_000_000,
                 user_agent: "axbridge".into(),

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axbridge_call::Trace;
 use serde::Serialize;
-use serde_json::Value;
 
 /// One call in progress; numbers are masked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,9 +79,9 @@ pub enum ChangeOutcome {
 /// The answer to [`CallControl::change_call`], when it comes.
 pub type Changing<'a> = Pin<Box<dyn Future<Output = ChangeOutcome> + Send + 'a>>;
 
-/// The trace of a call: what was decided in it and why, in plain words, as JSON. `None`: there is none, or the call is
-/// another application's.
-pub type Tracing<'a> = Pin<Box<dyn Future<Output = Option<Value>> + Send + 'a>>;
+/// The trace of a call in progress: what was decided in it and why. `None`: there is no such call, or it is another
+/// application's.
+pub type Tracing<'a> = Pin<Box<dyn Future<Output = Option<Trace>> + Send + 'a>>;
 
 /// The call side, implemented by the engine's handle.
 pub trait CallControl: Send + Sync + 'static {
@@ -103,7 +103,7 @@ pub trait CallControl: Send + Sync + 'static {
         Box::pin(async { ChangeOutcome::NoSuchCall })
     }
 
-    /// The trace of a call, running or ended. `app_key`: only if the call is this application's.
+    /// The trace of a call in progress, as far as it has come. `app_key`: only if the call is this application's.
     fn trace<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Tracing<'a> {
         let _ = (session_id, app_key);
         Box::pin(async { None })

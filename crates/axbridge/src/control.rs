@@ -2,6 +2,7 @@
 
 use axbridge_api::{
     CallChange, CallControl, ChangeOutcome, Changing, LiveCall, NewLimit, StopOutcome, Stopping,
+    Tracing,
 };
 use axbridge_call::{LimitChange, NewLength, StoppedBy};
 use axbridge_engine::EngineHandle;
@@ -86,6 +87,16 @@ impl CallControl for EngineControl {
                 },
                 None => ChangeOutcome::NoSuchCall,
             }
+        })
+    }
+
+    fn trace<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Tracing<'a> {
+        Box::pin(async move {
+            let call = self.engine.live_call(session_id)?;
+            if app_key.is_some_and(|key| *key != *call.app_key) {
+                return None;
+            }
+            self.engine.trace(session_id).await
         })
     }
 }

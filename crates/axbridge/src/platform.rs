@@ -378,6 +378,7 @@ fn start_engine(
         minute: Duration::from_millis(config.test.minute_ms),
         closing_max: Duration::from_secs(10),
         ring_back: Arc::new(ring_back(config)?),
+        trace: config.store.call_traces,
         sip: EndpointConfig {
             user_agent: config.sip.user_agent.clone(),
             ..EndpointConfig::default()

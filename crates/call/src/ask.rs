@@ -13,6 +13,7 @@ use crate::core::Ctx;
 use crate::outcome::Ending;
 use crate::plan::{self, Next, Way};
 use crate::plane::CallKey;
+use crate::trace::Note;
 
 /// Somebody outside is asked what becomes of a call.
 #[derive(Clone, Debug)]
@@ -126,6 +127,24 @@ const MAX_DURATION_MIN: u16 = 1_440;
 /// The store answers in milliseconds or is out of order.
 const ALLOCATION_PATIENCE: Duration = Duration::from_secs(3);
 
+/// An answer, for the trace.
+fn told(answer: &Answer) -> Note {
+    Note::said(match answer {
+        Answer::Allocated => "A number to show the caller as is allocated.",
+        Answer::NoneFree => "No number is free to show the caller as.",
+        Answer::Connect(_) => {
+            return Note::Bound {
+                kind: "X".into(),
+                caller_is_a: false,
+            };
+        }
+        Answer::Close { .. } => "The application does not want the call.",
+        Answer::NoFile => "The application's answer names a prompt file that does not exist.",
+        Answer::Invalid => "The application's answer cannot be understood.",
+        Answer::Failed => "No usable answer came in time.",
+    })
+}
+
 impl Call {
     /// Asks; the call waits for the answer.
     pub fn ask(&mut self, ctx: &mut Ctx<'_>, kind: QuestionKind) {
@@ -152,6 +171,7 @@ impl Call {
         };
         self.deadlines.question = None;
         self.phase = Phase::Calling;
+        ctx.note(told(&answer));
         let next = match kind {
             QuestionKind::AllocateY { .. } => self.allocated(ctx, &answer),
             QuestionKind::CallIn { x, caller, .. } => self.instructed(ctx, x, caller, answer),

@@ -21,6 +21,7 @@ use crate::plane::CallKey;
 use crate::reliable;
 use crate::sound::Sound;
 use crate::story::Story;
+use crate::trace::SipKind;
 
 /// Where a call is in its life.
 pub(crate) enum Phase {
@@ -198,6 +199,12 @@ impl Call {
         message: &Message,
         hop: Hop,
     ) {
+        ctx.core.saw(ctx.now, side, false, SipKind::of(message));
+        if *message.cseq_method() == Method::Invite && message.status().is_some_and(|s| s >= 300) {
+            // The transaction has acknowledged it already (RFC 3261 §17.1.1.3).
+            ctx.core
+                .saw(ctx.now, side, true, SipKind::request(&Method::Ack));
+        }
         match message.cseq_method() {
             Method::Invite if side == Side::B && self.is_initial_invite(tx, message) => {
                 self.callee_response(ctx, message, hop);

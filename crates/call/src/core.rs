@@ -7,13 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axbridge_media as media;
-use axbridge_sip::{ClientTx, Endpoint, EndpointConfig, Hop, RequestBuilder, ServerTx, Transport};
+use axbridge_sip::{
+    ClientTx, Endpoint, EndpointConfig, Hop, Method, RequestBuilder, ServerTx, Transport,
+};
 
 use crate::ask::Question;
 use crate::directory::{Directory, Trunk, TrunkTransport};
 use crate::fact::Fact;
 use crate::ids::{Ids, Tag};
 use crate::plane::{CallKey, MediaPlane, Now};
+use crate::trace::{Note, Pending, Refusals, SipKind, TracedParty};
 
 /// An address we listen on, and how the world sees it.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub struct SwitchConfig {
     pub closing_max: Duration,
     /// Ring-back heard by the caller when nobody else makes it.
     pub ring_back: Arc<media::Prompt>,
+    /// Every call tells, before its record, what was decided in it and why ([`FactKind::Trace`](crate::FactKind)).
+    pub trace: bool,
     /// Transactions.
     pub sip: EndpointConfig,
 }
@@ -66,6 +71,9 @@ pub(crate) struct Core {
     pub ids: Ids,
     pub facts: VecDeque<Fact>,
     pub questions: VecDeque<Question>,
+    /// For the trace of the call that is being handled.
+    pub pending: Pending,
+    pub refusals: Refusals,
     pub server_txs: HashMap<ServerTx, LegKey, foldhash::fast::FixedState>,
     pub client_txs: HashMap<ClientTx, LegKey, foldhash::fast::FixedState>,
     pub tags: HashMap<Tag, LegKey, foldhash::fast::FixedState>,
@@ -95,6 +103,8 @@ impl Core {
             ids,
             facts: VecDeque::new(),
             questions: VecDeque::new(),
+            pending: Pending::default(),
+            refusals: Refusals::default(),
             server_txs: HashMap::default(),
             client_txs: HashMap::default(),
             tags: HashMap::default(),
@@ -141,6 +151,14 @@ impl Core {
         })
     }
 
+    /// Notes a message of a leg for the trace of the call that is being handled; `sent`: it is ours.
+    pub fn saw(&mut self, now: Now, side: media::Side, sent: bool, kind: SipKind) {
+        if self.config.trace {
+            self.pending
+                .message(now, TracedParty::from(side), sent, kind);
+        }
+    }
+
     /// Sends a request in a transaction of `leg`.
     pub fn request(
         &mut self,
@@ -149,6 +167,7 @@ impl Core {
         hop: Hop,
         request: RequestBuilder,
     ) -> ClientTx {
+        self.saw(now, leg.side, true, SipKind::request(request.method()));
         let tx = self.endpoint.request(now.mono, hop, request);
         self.client_txs.insert(tx, leg);
         tx
@@ -163,6 +182,20 @@ pub(crate) struct Ctx<'a> {
 }
 
 impl Ctx<'_> {
+    /// Notes something for the trace of the call that is being handled.
+    pub fn note(&mut self, note: Note) {
+        if self.core.config.trace {
+            self.core.pending.note(self.now, note);
+        }
+    }
+
+    /// Gives up an INVITE of ours.
+    pub fn cancel(&mut self, side: media::Side, tx: ClientTx) {
+        let kind = SipKind::request(&Method::Cancel);
+        self.core.saw(self.now, side, true, kind);
+        self.core.endpoint.cancel(self.now.mono, tx);
+    }
+
     pub fn t1(&self) -> Duration {
         self.core.config.sip.t1
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use axbridge_binding::AppId;
 use serde::{Deserialize, Serialize};
 
+use crate::trace::Trace;
+
 /// One thing that happened in a call. Numbers inside are whole (`+8613900000001`); `Debug` does not show them.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
@@ -110,6 +112,9 @@ pub enum FactKind {
         /// 1 the caller hung up, 2 the callee; none when the platform did.
         released_by: Option<u8>,
     },
+    /// What was decided in the call and why; told just before the record. Not for the outbox. Alone, without an
+    /// application, where an INVITE was refused because nobody owns the number it was for.
+    Trace(Box<Trace>),
     /// The call record: always last, exactly one for each call.
     Record(Box<CallRecord>),
 }
@@ -131,6 +136,7 @@ impl FactKind {
             FactKind::Reached { .. } => "reached",
             FactKind::NumberStatus { .. } => "numStatus",
             FactKind::Disconnect { .. } => "disconnect",
+            FactKind::Trace(_) => "trace",
             FactKind::Record(_) => "fee",
         }
     }

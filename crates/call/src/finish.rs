@@ -10,6 +10,7 @@ use crate::fact::LegQuality;
 use crate::leg::State;
 use crate::outcome::Ending;
 use crate::sound::Recording;
+use crate::trace::Note;
 
 impl Call {
     /// Ends the call. The first reason counts; a call ends once.
@@ -27,6 +28,7 @@ impl Call {
             leg.respond(ctx, exchange.tx, leg.plain(487));
         }
         self.answer_owed = false;
+        self.note_end(ctx, ending);
         self.close_media(ctx);
         self.release(ctx, Side::A, ending);
         self.release(ctx, Side::B, ending);
@@ -39,6 +41,16 @@ impl Call {
         self.record_if_complete(ctx);
     }
 
+    fn note_end(&self, ctx: &mut Ctx<'_>, ending: Ending) {
+        let outcome = ending.outcome();
+        ctx.note(Note::Ended {
+            state_code: outcome.state_code,
+            text: outcome.state_desc.into(),
+            status: matches!(self.a.state, State::Invited { .. }).then_some(outcome.sip_status),
+            q850: outcome.q850,
+        });
+    }
+
     /// Ends what is left of a leg.
     fn release(&mut self, ctx: &mut Ctx<'_>, side: Side, ending: Ending) {
         let outcome = ending.outcome();
@@ -48,7 +60,7 @@ impl Call {
         }
         if let Some(offering) = &leg.offering {
             // An INVITE that only got provisional answers would wait for ever.
-            ctx.core.endpoint.cancel(ctx.now.mono, offering.tx);
+            ctx.cancel(side, offering.tx);
         }
         match leg.state {
             State::Invited { tx, .. } => {
@@ -69,7 +81,7 @@ impl Call {
                     tx,
                     cancelled: true,
                 };
-                ctx.core.endpoint.cancel(ctx.now.mono, tx);
+                ctx.cancel(side, tx);
             }
             State::Up => leg.bye(ctx, outcome.q850),
             State::Calling { .. } | State::Leaving { .. } | State::Gone => {}
@@ -94,9 +106,22 @@ impl Call {
             RecordingEvent::Begun { .. } => return,
             RecordingEvent::Kept {
                 duration_ms, bytes, ..
-            } => self.story.recording_kept(duration_ms, bytes),
-            RecordingEvent::Discarded { .. } => self.story.recording_dropped(None),
-            RecordingEvent::Failed { reason, .. } => self.story.recording_dropped(Some(reason)),
+            } => {
+                ctx.note(Note::Recorded {
+                    length_ms: duration_ms,
+                });
+                self.story.recording_kept(duration_ms, bytes);
+            }
+            RecordingEvent::Discarded { .. } => {
+                ctx.note(Note::NotRecorded { why: None });
+                self.story.recording_dropped(None);
+            }
+            RecordingEvent::Failed { reason, .. } => {
+                // Its text may name a file of ours; the record has it.
+                let why = "it could not be written".into();
+                ctx.note(Note::NotRecorded { why: Some(why) });
+                self.story.recording_dropped(Some(reason));
+            }
         }
         self.sound.recording = Recording::Closed;
         self.record_if_complete(ctx);
@@ -135,6 +160,9 @@ impl Call {
     }
 
     fn tell_record(&mut self, ctx: &mut Ctx<'_>) {
+        self.story.take(&mut ctx.core.pending);
+        let trace = self.story.told_trace(ctx.now.wall_ms);
+        ctx.core.tell(trace);
         let fact = self.story.record(ctx.now.wall_ms);
         ctx.core.tell(fact);
     }

@@ -16,6 +16,7 @@ use crate::core::{Ctx, LegKey};
 use crate::directory::Trunk;
 use crate::ids::Tag;
 use crate::reliable;
+use crate::trace::SipKind;
 
 /// How far a leg is.
 pub(crate) enum State {
@@ -256,6 +257,10 @@ impl Leg {
     }
 
     pub fn respond(&self, ctx: &mut Ctx<'_>, tx: ServerTx, response: ResponseBuilder) {
+        if let Some(request) = ctx.core.endpoint.server_request(tx) {
+            let kind = SipKind::response(response.status(), request.cseq_method());
+            ctx.core.saw(ctx.now, self.key.side, true, kind);
+        }
         // A transaction that has ended meanwhile has nobody left who waits for this response.
         let _ = ctx.core.endpoint.respond(ctx.now.mono, tx, response);
     }
@@ -301,6 +306,8 @@ impl Leg {
     pub fn send_ack_in(&mut self, ctx: &mut Ctx<'_>, dialog: &Dialog, cseq: u32) {
         let hop = dialog.hop();
         let remote_tag = dialog.id().remote_tag.as_ref().into();
+        let kind = SipKind::request(&Method::Ack);
+        ctx.core.saw(ctx.now, self.key.side, true, kind);
         let bytes = ctx.core.endpoint.send_ack(hop, dialog.ack(cseq));
         if self.acks.len() == ACKS_MAX {
             self.acks.remove(0);

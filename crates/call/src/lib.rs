@@ -38,6 +38,7 @@ mod story;
 mod switch;
 mod talk;
 mod tones;
+mod trace;
 pub mod utc;
 
 pub use self::core::{Listen, SwitchConfig};
@@ -56,3 +57,7 @@ pub use rules::{
     ConnectRateRule, Party, Pattern, PlatformRules, Standing, UtcOffset,
 };
 pub use switch::{StoppedBy, Switch, SwitchCounters};
+pub use trace::{
+    MESSAGES_MAX, Note, STEPS_MAX, SipKind, SipMessage, Step, Trace, TraceText, TracedLeg,
+    TracedMedia, TracedMessage, TracedParty, TracedStep,
+};

@@ -9,6 +9,7 @@ use crate::call::{Call, Phase};
 use crate::core::Ctx;
 use crate::outcome::Ending;
 use crate::sound::Purpose;
+use crate::trace::Note;
 
 /// A wish to change the limit of a call; what is absent stays. Seconds are those of the switch's clock: a sixtieth of
 /// [`SwitchConfig::minute`](crate::SwitchConfig::minute).
@@ -74,6 +75,9 @@ impl Call {
             }
             None => {}
         }
+        ctx.note(Note::said(
+            "The limit of the call, or its warning, was changed by the application.",
+        ));
         if let Some(s) = change.warn_before_s {
             self.clock.warn_before = seconds(u32::from(s));
         }

@@ -17,6 +17,7 @@ use crate::outcome::Ending;
 use crate::plan::{self, Next};
 use crate::sound::Purpose;
 use crate::tones;
+use crate::trace::Note;
 
 /// Where a digit came from. Some phones send each digit both ways: the first way that brings one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,6 +169,9 @@ impl Call {
         self.deadlines.digits = None;
         let keyed = std::mem::take(&mut menu.keyed);
         self.sound.stop(ctx, Side::A);
+        ctx.note(Note::Keyed {
+            digits: keyed.len() as u32,
+        });
         let next = if keyed.is_empty() {
             Next::Refuse(Ending::EmptyExtension)
         } else {

@@ -14,6 +14,7 @@ use crate::core::Ctx;
 use crate::leg::{Offering, State};
 use crate::offer::{self, Heard};
 use crate::outcome::Ending;
+use crate::trace::SipKind;
 
 /// An offer of one leg that waits for the other leg's answer.
 pub(crate) struct Exchange {
@@ -345,12 +346,14 @@ impl Call {
         self.reject_offer(ctx, exchange, status);
         let asked = self.leg(exchange.from.other());
         if let Some(offering) = asked.and_then(|l| l.offering.as_ref()) {
-            ctx.core.endpoint.cancel(ctx.now.mono, offering.tx);
+            ctx.cancel(exchange.from.other(), offering.tx);
         }
     }
 
     /// An ACK for a 2xx of ours, perhaps with the answer to our offer.
     pub fn acked(&mut self, ctx: &mut Ctx<'_>, side: Side, message: &Message) {
+        ctx.core
+            .saw(ctx.now, side, false, SipKind::request(&Method::Ack));
         let Some(leg) = self.leg(side) else { return };
         if !leg.dialog.as_ref().is_some_and(|d| d.is_for(message)) || !leg.acked(message.cseq().seq)
         {

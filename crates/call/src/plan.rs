@@ -11,6 +11,7 @@ use crate::core::Ctx;
 use crate::directory::App;
 use crate::outcome::Ending;
 use crate::story::Story;
+use crate::trace::Note;
 
 /// What is known of a call when it comes in; kept for decisions that are made later.
 pub(crate) struct Arrived {
@@ -54,16 +55,22 @@ pub(crate) enum Next {
 }
 
 /// Decides about a call that has come in, or for which a number has just been allocated.
-pub(crate) fn decide(ctx: &Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Next {
+pub(crate) fn decide(ctx: &mut Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Next {
     let Some(caller) = arrived.caller else {
         return Next::Refuse(Ending::NoCallerNumber);
     };
     let table = &ctx.core.directory.table;
     match table.decide(arrived.x, caller, ctx.now.wall_ms) {
         Err(refusal) => refused(ctx, arrived, refusal, story),
-        Ok(Decision::Connect(route, policy)) => connect(arrived, route, policy, story),
-        Ok(Decision::Menu { .. }) => Next::Menu,
+        Ok(Decision::Connect(route, policy)) => connect(ctx, arrived, route, policy, story),
+        Ok(Decision::Menu { .. }) => {
+            ctx.note(Note::said("The caller is asked for an extension."));
+            Next::Menu
+        }
         Ok(Decision::AskCustomer { app, x, .. }) => {
+            ctx.note(Note::said(
+                "The application is asked what becomes of the call.",
+            ));
             Next::Ask(QuestionKind::CallIn { app, x, caller })
         }
         Ok(Decision::AllocateY {
@@ -72,6 +79,9 @@ pub(crate) fn decide(ctx: &Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Nex
             user_data,
         }) => {
             story.bound(subscription, user_data);
+            ctx.note(Note::said(
+                "The caller is new to the binding: a number to show it as is allocated.",
+            ));
             Next::Ask(QuestionKind::AllocateY {
                 app,
                 subscription,
@@ -86,6 +96,9 @@ pub(crate) fn decide(ctx: &Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Nex
             ..
         }) => {
             story.bound(subscription, user_data);
+            ctx.note(Note::said(
+                "There is nobody to call back: the binding says which prompt is played for that.",
+            ));
             let prompt = arrived.app.prompts.get(&tone).cloned();
             Next::Announce(prompt, Ending::NoCallback)
         }
@@ -96,7 +109,7 @@ pub(crate) fn decide(ctx: &Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Nex
 
 /// Decides about an extension that was keyed.
 pub(crate) fn by_extension(
-    ctx: &Ctx<'_>,
+    ctx: &mut Ctx<'_>,
     arrived: &Arrived,
     extension: Extension,
     story: &mut Story,
@@ -106,12 +119,22 @@ pub(crate) fn by_extension(
     };
     let table = &ctx.core.directory.table;
     match table.extension(arrived.x, extension, caller, ctx.now.wall_ms) {
-        Ok((route, policy)) => connect(arrived, route, policy, story),
+        Ok((route, policy)) => connect(ctx, arrived, route, policy, story),
         Err(refusal) => refused(ctx, arrived, refusal, story),
     }
 }
 
-fn connect(arrived: &Arrived, route: Route, policy: Arc<Policy>, story: &mut Story) -> Next {
+fn connect(
+    ctx: &mut Ctx<'_>,
+    arrived: &Arrived,
+    route: Route,
+    policy: Arc<Policy>,
+    story: &mut Story,
+) -> Next {
+    ctx.note(Note::Bound {
+        kind: kind_name(route.kind).into(),
+        caller_is_a: route.caller_is_a,
+    });
     if let Some(subscription) = route.subscription {
         story.bound(subscription, route.user_data.clone());
     }
@@ -133,10 +156,11 @@ fn connect(arrived: &Arrived, route: Route, policy: Arc<Policy>, story: &mut Sto
 }
 
 /// What a refusal leads to; the story learns which binding refused.
-fn refused(ctx: &Ctx<'_>, arrived: &Arrived, refusal: Refusal, story: &mut Story) -> Next {
+fn refused(ctx: &mut Ctx<'_>, arrived: &Arrived, refusal: Refusal, story: &mut Story) -> Next {
     if let Some((subscription, user_data)) = refusal.binding() {
         story.bound(subscription, user_data);
     }
+    ctx.note(Note::said(why(&refusal)));
     Next::Refuse(match refusal {
         Refusal::WrongDirection { .. } => Ending::WrongDirection,
         Refusal::NoTemporaryCallee { .. } => Ending::NoTemporaryCallee,
@@ -151,14 +175,58 @@ fn refused(ctx: &Ctx<'_>, arrived: &Arrived, refusal: Refusal, story: &mut Story
     })
 }
 
+fn kind_name(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::Axb => "AXB",
+        RouteKind::Ax => "AX",
+        RouteKind::Axe => "AXE",
+        RouteKind::Axyb => "AXYB",
+        RouteKind::X => "X",
+        _ => "other",
+    }
+}
+
+/// What the table's refusal means, for the trace.
+fn why(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::WrongDirection { .. } => {
+            "A binding was found, but it does not allow calls in this direction."
+        }
+        Refusal::NoTemporaryCallee { .. } => {
+            "The caller is A of the binding, and no temporary callee is set, or it has expired."
+        }
+        Refusal::NoCallBack { .. } => {
+            "The caller is A of the binding, and nobody is there whom A could call back."
+        }
+        Refusal::TurnedOff { .. } => {
+            "A binding was found, but the number is turned off for calls of others."
+        }
+        Refusal::SelfCall { .. } => "The number leads to the caller itself.",
+        Refusal::NumberUnusable { .. } => "The status of the private number does not allow calls.",
+        Refusal::NoAxBinding { .. } => "The private number is bound to nobody.",
+        Refusal::NoAxybBinding { .. } => {
+            "No binding of the private number counts for this caller, or it has expired."
+        }
+        Refusal::BadExtension { .. } => {
+            "The extension is not bound on the private number, or no longer."
+        }
+        _ => "No binding of the private number has this caller as a party, or it has expired.",
+    }
+}
+
 /// Nobody is there to call back: the application may have set a number for that.
-fn call_back_otherwise(ctx: &Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Next {
+fn call_back_otherwise(ctx: &mut Ctx<'_>, arrived: &Arrived, story: &mut Story) -> Next {
     let (Some(number), Some(caller)) = (arrived.app.menu.callback_number, arrived.caller) else {
         return Next::Refuse(Ending::NoCallback);
     };
     let table = &ctx.core.directory.table;
     match table.call_back_to(arrived.x, caller, number, ctx.now.wall_ms) {
-        Ok((route, policy)) => connect(arrived, route, policy, story),
+        Ok((route, policy)) => {
+            ctx.note(Note::said(
+                "The application's own number for that case is called.",
+            ));
+            connect(ctx, arrived, route, policy, story)
+        }
         Err(_) => Next::Refuse(Ending::NoCallback),
     }
 }

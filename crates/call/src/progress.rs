@@ -15,6 +15,7 @@ use crate::offer;
 use crate::outcome::Ending;
 use crate::reliable::{Received, Waiting};
 use crate::sound::Purpose;
+use crate::trace::Note;
 
 /// A caller whose INVITE is not answered hears from us at least so often (RFC 3261 §13.3.1.1).
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(60);
@@ -52,6 +53,9 @@ impl Call {
             return;
         }
         if status == 180 {
+            if !self.story.rang() {
+                ctx.note(Note::said("The callee's telephone rings."));
+            }
             let fact = self.story.alerting(ctx.now.wall_ms);
             ctx.core.tell(fact);
         }
@@ -258,6 +262,7 @@ impl Call {
     fn answered(&mut self, ctx: &mut Ctx<'_>) {
         self.phase = Phase::Talking;
         self.deadlines.answer = None;
+        ctx.note(Note::said("The callee has answered."));
         let fact = self.story.answer(ctx.now.wall_ms);
         ctx.core.tell(fact);
         self.connect_side(ctx, Side::B);

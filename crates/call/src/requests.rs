@@ -12,11 +12,13 @@ use crate::leg::State;
 use crate::menu::Source;
 use crate::offer;
 use crate::outcome::Ending;
+use crate::trace::SipKind;
 
 impl Call {
     /// A request in a dialog of this call. It has been matched by our tag; whether it is from the peer of the
     /// dialog is checked here.
     pub fn request(&mut self, ctx: &mut Ctx<'_>, side: Side, tx: ServerTx, message: &Message) {
+        ctx.core.saw(ctx.now, side, false, SipKind::of(message));
         let Some(leg) = self.leg(side) else { return };
         let Some(dialog) = leg.dialog_of(message) else {
             let bye = *message.cseq_method() == Method::Bye;

@@ -6,7 +6,7 @@ use axbridge_binding::{Route, RouteKind};
 use axbridge_media::sdp::{LocalMedia, NarrowPolicy, SessionDescription};
 use axbridge_media::{Command, Prompt, Side};
 use axbridge_numbering::Number;
-use axbridge_sip::{Dialog, Hop, Message, Name, ServerTx};
+use axbridge_sip::{Dialog, Hop, Message, Method, Name, ServerTx};
 
 use crate::ask::QuestionKind;
 use crate::call::{Call, Deadlines, Phase};
@@ -25,6 +25,7 @@ use crate::reliable;
 use crate::rules;
 use crate::sound::{Purpose, Sound};
 use crate::story::Story;
+use crate::trace::{Note, SipKind, Trace};
 
 /// A new INVITE that has passed the checks of the protocol.
 pub(crate) struct Incoming {
@@ -44,18 +45,21 @@ pub(crate) struct Incoming {
 }
 
 /// The caller's number, from the first header of the trunk's order that holds a usable one.
-pub(crate) fn caller_number(trunk: &Trunk, message: &Message) -> Option<Number> {
+/// Says which header that was.
+pub(crate) fn caller_number(trunk: &Trunk, message: &Message) -> Option<(Number, CallerHeader)> {
     let normalise = |uri: axbridge_sip::Uri<'_>| {
         uri.subscriber()
             .and_then(|user| trunk.numbers.normalise(&user).ok())
     };
-    trunk.caller_from.iter().find_map(|header| match header {
+    let number_in = |header: CallerHeader| match header {
         CallerHeader::PAssertedIdentity => message
             .values(Name::PAssertedIdentity)
             .filter_map(|v| axbridge_sip::NameAddr::parse(v).ok())
             .find_map(|a| normalise(a.uri())),
         CallerHeader::From => normalise(message.from().uri()),
-    })
+    };
+    let mut headers = trunk.caller_from.iter();
+    headers.find_map(|header| Some((number_in(*header)?, *header)))
 }
 
 impl Call {
@@ -63,7 +67,7 @@ impl Call {
     pub fn begin(ctx: &mut Ctx<'_>, key: CallKey, incoming: Incoming) -> Call {
         let session = ctx.core.ids.session(ctx.now);
         let icid = ctx.core.ids.icid(ctx.now);
-        let caller = caller_number(&incoming.trunk, &incoming.message);
+        let (caller, caller_from) = caller_number(&incoming.trunk, &incoming.message).unzip();
         let mut story = Story::new(
             Some(incoming.app.clone()),
             session.clone(),
@@ -72,6 +76,10 @@ impl Call {
             incoming.x.to_global(),
             ctx.now.wall_ms,
         );
+        if ctx.core.config.trace {
+            story.traced(Trace::new(ctx.now, caller, Some(incoming.x)));
+        }
+        note_arrival(ctx, &incoming.trunk, caller_from);
         let theirs = incoming.message.max_forwards().unwrap_or(70);
         let arrived = Arrived {
             app: incoming.app.clone(),
@@ -81,7 +89,14 @@ impl Call {
         };
         let next = match rules::admit_caller(ctx, &arrived, &incoming.trunk) {
             Ok(()) => plan::decide(ctx, &arrived, &mut story),
-            Err(ending) => Next::Refuse(ending),
+            Err(ending) => {
+                if ending != Ending::NoCallerNumber {
+                    ctx.note(Note::said(
+                        "A rule of the operator, or the state of the application, keeps the call from being made.",
+                    ));
+                }
+                Next::Refuse(ending)
+            }
         };
         let asked = matches!(next, Next::Ask(QuestionKind::CallIn { .. }));
         let number = ctx.core.directory.table.number(arrived.x);
@@ -131,15 +146,20 @@ impl Call {
         let Way { route, policy, .. } = way;
         let app = self.arrived.app.clone();
         if !self.occupy(ctx, &route) {
+            ctx.note(Note::said(
+                "A is in another call through a private number of this application.",
+            ));
             return self.refuse(ctx, Ending::PartyBusy);
         }
         let snapshot = ctx.core.directory.snapshot();
-        let trunk = snapshot
-            .trunks
-            .get(&route.trunk)
-            .cloned()
-            .unwrap_or_else(|| self.a.trunk.clone());
+        let known = snapshot.trunks.get(&route.trunk).cloned();
         drop(snapshot);
+        let trunk = known.unwrap_or_else(|| {
+            ctx.note(Note::said(
+                "The trunk of the number is not known any more: the call leaves by the one it came in by.",
+            ));
+            self.a.trunk.clone()
+        });
         let display = match self.arrived.caller.filter(|_| route.show_caller) {
             Some(caller) => caller,
             None => route.display,
@@ -148,6 +168,9 @@ impl Call {
             return self.refuse(ctx, Ending::Barred(Bar::RealCallerShown));
         }
         let Some(hop) = ctx.core.hop_to(&trunk) else {
+            ctx.note(Note::said(
+                "No address of ours speaks the transport of the trunk that leads to the callee.",
+            ));
             return self.end(ctx, Ending::NoRoute);
         };
         if let Err(bar) = rules::admit_callee(ctx, &app, &trunk, route.callee, display) {
@@ -158,8 +181,11 @@ impl Call {
             return self.end(ctx, Ending::NoPorts);
         }
         let callee = route.callee;
-        self.story
-            .routed(route.direction, display.to_global(), callee.to_global());
+        self.story.routed(route.direction, display, callee);
+        ctx.note(Note::Trunk {
+            name: trunk.name.as_str().into(),
+            caller_shown: Some(display) == self.arrived.caller,
+        });
         if let Some(extension) = route.extension.filter(|_| !route.caller_is_a) {
             self.story.extended(extension.to_string());
         }
@@ -333,6 +359,9 @@ impl Call {
             return self.end(ctx, ending);
         };
         if !(self.sound.open || self.open_media(ctx, None)) || !self.hear(ctx) {
+            ctx.note(Note::said(
+                "The prompt cannot be heard before the answer: the caller offers no G.711 audio, or no ports are left.",
+            ));
             return self.end(ctx, ending);
         }
         self.phase = Phase::Refusing(ending);
@@ -379,6 +408,25 @@ impl Call {
             },
         );
     }
+}
+
+/// How the call came in, and who calls.
+fn note_arrival(ctx: &mut Ctx<'_>, trunk: &Trunk, caller_from: Option<CallerHeader>) {
+    let invite = Method::Invite;
+    let core = &mut *ctx.core;
+    core.saw(ctx.now, Side::A, false, SipKind::request(&invite));
+    // The switch has sent it before there was a call.
+    core.saw(ctx.now, Side::A, true, SipKind::response(100, &invite));
+    if !core.config.trace {
+        return;
+    }
+    ctx.note(Note::Arrived {
+        trunk: trunk.name.as_str().into(),
+    });
+    ctx.note(match caller_from {
+        Some(header) => Note::CallerFrom(header),
+        None => Note::CallerMissing(trunk.caller_from.clone()),
+    });
 }
 
 /// The caller's leg, with its early dialog.

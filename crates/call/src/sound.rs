@@ -7,6 +7,7 @@ use axbridge_media::{Command, Prompt, Side};
 
 use crate::core::Ctx;
 use crate::plane::CallKey;
+use crate::trace::Note;
 
 /// Why a prompt is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,20 @@ pub(crate) enum Purpose {
     RecordHint,
     /// That a minute is left.
     LastMinute,
+}
+
+impl Purpose {
+    /// For the trace.
+    fn words(self) -> &'static str {
+        match self {
+            Purpose::PreVoice => "the application's waiting tone",
+            Purpose::Refusal => "the prompt that says why the call is refused",
+            Purpose::Menu => "the prompt of the menu",
+            Purpose::CalleeHint => "the notice before the parties are joined",
+            Purpose::RecordHint => "the notice that the call is recorded",
+            Purpose::LastMinute => "the warning that the call will end soon",
+        }
+    }
 }
 
 /// How far the recording is.
@@ -94,6 +109,10 @@ impl Sound {
         };
         channel.ring_back = false;
         channel.playing = Some((token, purpose));
+        ctx.note(Note::Playing {
+            to: side.into(),
+            what: purpose.words().into(),
+        });
         self.command(
             ctx,
             Command::Play {
@@ -113,6 +132,10 @@ impl Sound {
             return None;
         }
         channel.playing = None;
+        ctx.note(Note::Heard {
+            by: side.into(),
+            what: purpose.words().into(),
+        });
         self.play_next(ctx, side);
         Some(purpose)
     }
@@ -133,6 +156,10 @@ impl Sound {
             return;
         }
         channel.ring_back = true;
+        ctx.note(Note::Playing {
+            to: side.into(),
+            what: "ring-back from us".into(),
+        });
         let token = self.token();
         self.command(
             ctx,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axbridge_binding::{AreaCode, SubscriptionId};
+use axbridge_numbering::Number;
 
 use crate::directory::App;
 use crate::fact::{CallRecord, Fact, FactKind, LegQuality};
 use crate::outcome::Ending;
 use crate::rules::Ended;
+use crate::trace::{Pending, Trace};
 
 /// Collects what happens and turns it into facts. Without an application there is nobody to tell.
 pub(crate) struct Story {
@@ -19,6 +21,8 @@ pub(crate) struct Story {
     record: CallRecord,
     ending: Option<Ending>,
     recorded: bool,
+    /// None while traces are off.
+    trace: Option<Box<Trace>>,
 }
 
 impl Story {
@@ -49,6 +53,25 @@ impl Story {
             record,
             ending: None,
             recorded: false,
+            trace: None,
+        }
+    }
+
+    /// From here on the call is traced.
+    pub fn traced(&mut self, trace: Trace) {
+        self.trace = Some(Box::new(trace));
+    }
+
+    /// The trace so far.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// Takes what the turn has brought for the trace.
+    pub fn take(&mut self, pending: &mut Pending) {
+        match &mut self.trace {
+            Some(trace) => trace.take(pending),
+            None => pending.clear(),
         }
     }
 
@@ -64,10 +87,13 @@ impl Story {
     }
 
     /// The way that was found.
-    pub fn routed(&mut self, direction: u8, display: String, callee: String) {
+    pub fn routed(&mut self, direction: u8, display: Number, callee: Number) {
         self.record.direction = direction;
-        self.record.fwd_display_num = display;
-        self.record.fwd_dst_num = callee;
+        self.record.fwd_display_num = display.to_global();
+        self.record.fwd_dst_num = callee.to_global();
+        if let Some(trace) = &mut self.trace {
+            trace.routed(display, callee);
+        }
     }
 
     /// The extension by which A was reached.
@@ -155,6 +181,9 @@ impl Story {
     }
 
     pub fn quality(&mut self, a: LegQuality, b: LegQuality) {
+        if let Some(trace) = &mut self.trace {
+            (trace.caller_media, trace.callee_media) = (Some(a), Some(b));
+        }
         self.record.a_quality = Some(a);
         self.record.b_quality = Some(b);
     }
@@ -196,6 +225,15 @@ impl Story {
         Some(Ended {
             talked_ms: record.fwd_answer_ms.map(talked),
         })
+    }
+
+    /// The whole trace, once: it goes before the record.
+    pub fn told_trace(&mut self, at_ms: u64) -> Option<Fact> {
+        if self.recorded {
+            return None;
+        }
+        let trace = self.trace.take()?;
+        self.fact(at_ms, FactKind::Trace(trace))
     }
 
     /// The record, once.

@@ -24,6 +24,7 @@ use crate::outcome::Ending;
 use crate::plane::{CallKey, MediaPlane, Now};
 use crate::progress;
 use crate::setup::Incoming;
+use crate::trace::{SipKind, Trace};
 
 /// What a switch has counted since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,6 +139,12 @@ impl Switch {
         limit
     }
 
+    /// The trace of a call so far. None when there is no such call, it has told its trace already, or traces are off.
+    pub fn trace(&mut self, session_id: &str) -> Option<Trace> {
+        let key = self.sessions.get(session_id)?;
+        self.calls.get_mut(*key)?.story.trace().cloned()
+    }
+
     /// The next question to somebody outside; the call waits for [`Switch::answer`], but not for long.
     pub fn poll_question(&mut self) -> Option<Question> {
         self.core.questions.pop_front()
@@ -238,6 +245,10 @@ impl Switch {
                 Event::Cancel { invite, .. } => {
                     if let Some(leg) = self.core.server_txs.get(&invite).copied() {
                         self.with_call(now, leg.call, plane, |call, ctx| {
+                            let (core, cancel) = (&mut *ctx.core, Method::Cancel);
+                            core.saw(now, leg.side, false, SipKind::request(&cancel));
+                            // The transaction has answered it already (RFC 3261 §9.2).
+                            core.saw(now, leg.side, true, SipKind::response(200, &cancel));
                             call.cancelled(ctx, invite)
                         });
                     }
@@ -368,7 +379,7 @@ impl Switch {
         trunk: Arc<Trunk>,
         plane: &mut dyn MediaPlane,
     ) {
-        let incoming = match self.admit(tx, message, hop, trunk) {
+        let incoming = match self.admit(now, tx, message, hop, trunk) {
             Ok(incoming) => incoming,
             Err(response) => {
                 self.counters.refused += 1;
@@ -386,7 +397,8 @@ impl Switch {
             .core
             .endpoint
             .respond(now.mono, tx, ResponseBuilder::new(100));
-        let call = Call::begin(&mut ctx, key, incoming);
+        let mut call = Call::begin(&mut ctx, key, incoming);
+        call.story.take(&mut ctx.core.pending);
         self.sessions.insert(call.session.clone(), key);
         self.calls.insert(call);
         self.bury_if_over(key);
@@ -395,6 +407,7 @@ impl Switch {
     /// The checks before there is a call: each refusal is a plain response and leaves nothing behind.
     fn admit(
         &mut self,
+        now: Now,
         tx: ServerTx,
         message: Message,
         hop: Hop,
@@ -429,9 +442,11 @@ impl Switch {
         }
         let called = message.uri().and_then(|uri| uri.subscriber());
         let Some(x) = called.and_then(|user| trunk.numbers.normalise(&user).ok()) else {
+            self.core.nobodys_number(now, &trunk, &message, None);
             return refuse(404);
         };
         let Some(app) = self.app_of(x) else {
+            self.core.nobodys_number(now, &trunk, &message, Some(x));
             return refuse(404);
         };
         let offered = match message.body() {
@@ -482,6 +497,7 @@ impl Switch {
                 plane,
             },
         );
+        call.story.take(&mut self.core.pending);
         self.calls.reschedule(key);
         self.bury_if_over(key);
     }

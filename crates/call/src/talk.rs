@@ -9,6 +9,7 @@ use crate::call::{Call, Phase};
 use crate::core::Ctx;
 use crate::directory::RecordLayout;
 use crate::sound::{Purpose, Recording};
+use crate::trace::Note;
 
 /// How often the parties are asked whether they are still there. Silence of RTP tells it sooner, except on hold,
 /// where a party that is gone would otherwise keep a call for ever.
@@ -117,6 +118,7 @@ impl Call {
             RecordLayout::Stereo => Layout::Stereo,
         };
         self.sound.recording = Recording::Running;
+        ctx.note(Note::said("The recording begins."));
         let fact = self.story.recording_started(ctx.now.wall_ms, object);
         ctx.core.tell(fact);
         self.sound

@@ -7,7 +7,8 @@ mod common;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axbridge_call::{Now, Prack, Switch, Trunk};
+use axbridge_binding::AppId;
+use axbridge_call::{Fact, FactKind, Now, Prack, Switch, Trunk};
 use axbridge_sip::{Hop, Transport};
 use bytes::Bytes;
 
@@ -240,7 +241,31 @@ fn every_refusal_has_its_status_and_says_what_would_do() {
             0,
             "{what} leaves something behind"
         );
-        assert!(switch.poll_fact().is_none(), "{what} tells a fact");
+        let fact = switch.poll_fact();
+        if *status == 404 {
+            nobodys_number(&fact.unwrap(), request.user);
+        } else {
+            assert!(fact.is_none(), "{what} tells a fact");
+        }
+        assert!(switch.poll_fact().is_none(), "{what} tells too much");
+    }
+}
+
+/// The trace of an INVITE for a number that nobody owns, for the operator.
+fn nobodys_number(fact: &Fact, dialled: &str) {
+    assert_eq!((fact.app, &*fact.app_key), (AppId(0), ""));
+    let FactKind::Trace(trace) = &fact.kind else {
+        panic!("{fact:?} is no trace");
+    };
+    let told = serde_json::to_string(&trace.told(&fact.session_id, false)).unwrap();
+    let kept = serde_json::to_string(&trace).unwrap();
+    for hidden in [A, dialled, "192.0.2."] {
+        let hidden = hidden.trim_start_matches('+');
+        assert!(!told.contains(hidden), "{hidden} in {told}");
+        assert!(!kept.contains(hidden), "{hidden} in {kept}");
+    }
+    for piece in ["carrier", "was read from the header", "the caller got 404"] {
+        assert!(told.contains(piece), "no {piece} in {told}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Instant;
 
 use axbridge_call::{
-    Answer, CallKey, Fact, Limit, LimitChange, MediaPlane, Now, Question, StoppedBy, Switch,
+    Answer, CallKey, Fact, Limit, LimitChange, MediaPlane, Now, Question, StoppedBy, Switch, Trace,
 };
 use axbridge_media as media;
 use axbridge_sip::{Hop, Transmit};
@@ -40,6 +40,10 @@ pub trait Calls: Send {
         _change: LimitChange,
         _plane: &mut dyn MediaPlane,
     ) -> Option<Limit> {
+        None
+    }
+    /// What was decided in a call so far; none when there is no such call, or it is not traced.
+    fn trace(&mut self, _session_id: &str) -> Option<Trace> {
         None
     }
     /// The next question to the outside.
@@ -121,6 +125,10 @@ impl Calls for Switch {
         plane: &mut dyn MediaPlane,
     ) -> Option<Limit> {
         Self::change_limit(self, now, session_id, change, plane)
+    }
+
+    fn trace(&mut self, session_id: &str) -> Option<Trace> {
+        Self::trace(self, session_id)
     }
 
     fn poll_question(&mut self) -> Option<Question> {

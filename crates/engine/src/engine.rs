@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use axbridge_call::{Directory, Limit, LimitChange, Listen, StoppedBy, Switch, SwitchConfig};
+use axbridge_call::{
+    Directory, Limit, LimitChange, Listen, StoppedBy, Switch, SwitchConfig, Trace,
+};
 use axbridge_sip::Transport;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -333,6 +335,16 @@ impl EngineHandle {
         };
         self.inner.shards.control(shard, wish);
         limit.await.ok().flatten()
+    }
+
+    /// What was decided in a call so far, and why; none when there is no such call, or it has told its trace already.
+    pub async fn trace(&self, session_id: &str) -> Option<Trace> {
+        let shard = self.inner.live.shard_of(session_id)?;
+        let (done, trace) = oneshot::channel();
+        let session_id = session_id.into();
+        let wish = Control::Trace { session_id, done };
+        self.inner.shards.control(shard, wish);
+        trace.await.ok().flatten()
     }
 
     /// Refuses new calls from now on, waits up to `patience` for those there are, then ends them. Returns how many had

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axbridge_call::{Answer, CallKey, Limit, LimitChange, StoppedBy};
+use axbridge_call::{Answer, CallKey, Limit, LimitChange, StoppedBy, Trace};
 use axbridge_media as media;
 use axbridge_sip::{Hop, peek_call_id, shard_of};
 use bytes::Bytes;
@@ -59,6 +59,13 @@ pub enum Control {
         change: LimitChange,
         /// Told the limit from now on; none when there is no such call.
         done: oneshot::Sender<Option<Limit>>,
+    },
+    /// Tell what was decided in a call so far.
+    Trace {
+        /// Which.
+        session_id: Arc<str>,
+        /// Told the trace; none when there is no such call.
+        done: oneshot::Sender<Option<Trace>>,
     },
     /// The answer to a call's question.
     Answer {

@@ -91,6 +91,7 @@ fn start(seen: &Arc<Seen>, carrier_b: SocketAddr, dir: &std::path::Path) -> Engi
         minute: Duration::from_secs(60),
         closing_max: Duration::from_secs(5),
         ring_back: Arc::new(ring_back),
+        trace: true,
         sip: EndpointConfig::default(),
     };
     let journal = |_| Box::new(ToyJournal(Arc::clone(seen))) as Box<dyn axbridge_engine::Journal>;
@@ -234,6 +235,13 @@ fn the_caller_reaches_the_callee_who_sees_x_only() {
     let (port_a, port_b) = (media_port(&ok), media_port(&invite));
     assert!(hears(&rtp_a, port_a, &rtp_b, 0x11) && hears(&rtp_b, port_b, &rtp_a, 0x12));
     assert_eq!(engine.live_calls().len(), 1);
+    let session = engine.live_calls()[0].session_id.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let trace = runtime.block_on(engine.trace(&session)).expect("a trace");
+    assert!(trace.messages.len() > 5 && trace.steps.len() > 3);
+    assert!(runtime.block_on(engine.trace("another")).is_none());
 
     sip_a
         .send_to(from_a(&sip_a, to, "BYE", 2, &to_tag, "").as_bytes(), to)
@@ -259,6 +267,7 @@ fn the_caller_reaches_the_callee_who_sees_x_only() {
             "answer",
             "recording",
             "disconnect",
+            "trace",
             "fee"
         ]
     );

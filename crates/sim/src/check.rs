@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use axbridge_call::{CallRecord, FactKind};
+use axbridge_call::{CallRecord, FactKind, Trace};
 use axbridge_media::{Negotiated, Side};
 
 use crate::expect;
@@ -118,6 +118,7 @@ fn facts(pair: &Pair, wrong: &mut Vec<String>) {
         "answer",
         "recording",
         "disconnect",
+        "trace",
         "fee",
     ];
     let places: Vec<usize> = names
@@ -128,6 +129,14 @@ fn facts(pair: &Pair, wrong: &mut Vec<String>) {
     if !places.is_sorted_by(|a, b| a < b || (a, b) == (&1, &1)) {
         wrong.push(format!("out of order: {names:?}"));
     }
+    if !names.contains(&"trace") {
+        wrong.push(format!("no trace: {names:?}"));
+    }
+    for fact in &pair.facts {
+        if let FactKind::Trace(trace) = &fact.kind {
+            shown(trace, wrong);
+        }
+    }
     if !names.contains(&"disconnect") {
         wrong.push(format!("no disconnect: {names:?}"));
     }
@@ -137,6 +146,34 @@ fn facts(pair: &Pair, wrong: &mut Vec<String>) {
     let session = &pair.facts[0].session_id;
     if pair.facts.iter().any(|f| f.session_id != *session) {
         wrong.push("facts of two sessions".into());
+    }
+}
+
+/// Nothing in a trace could be a whole number or an address of ours or theirs.
+fn shown(trace: &Trace, wrong: &mut Vec<String>) {
+    let told = trace.told("", false);
+    if told.steps.is_empty() || told.messages.is_empty() {
+        wrong.push("an empty trace".into());
+    }
+    let numbers = [
+        &told.caller,
+        &told.private_num,
+        &told.shown_num,
+        &told.callee,
+    ];
+    let numbers = numbers.into_iter().flatten().map(String::as_str);
+    let words = told.steps.iter().map(|step| step.text.as_str());
+    for text in numbers.chain(words) {
+        let digits = text
+            .split(|c: char| !c.is_ascii_digit())
+            .map(str::len)
+            .max();
+        let address = text
+            .split(|c: char| !c.is_ascii_digit() && c != '.')
+            .any(|p| p.matches('.').count() >= 3);
+        if digits.unwrap_or(0) > 6 || address {
+            wrong.push(format!("a number or an address in a trace: {text}"));
+        }
     }
 }
 

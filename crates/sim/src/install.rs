@@ -58,6 +58,7 @@ pub(crate) fn config(stories: &[Story]) -> SwitchConfig {
             .map_or(Duration::from_secs(60), |s| s.rules.minute),
         closing_max: Duration::from_secs(5),
         ring_back: prompts().ring_back.clone(),
+        trace: true,
         sip: EndpointConfig {
             user_agent: "axbridge".into(),
             ..EndpointConfig::default()

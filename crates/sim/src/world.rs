@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axbridge_binding::Table;
+use axbridge_binding::{AppId, Table};
 use axbridge_call::{Answer, CallKey, Directory, Fact, FactKind, Snapshot, StoppedBy, Switch};
 use axbridge_media::{Command, Side};
 use axbridge_sip::{Hop, Transport};
@@ -522,6 +522,10 @@ impl World {
     }
 
     fn take_fact(&mut self, fact: Fact) {
+        if fact.app == AppId(0) {
+            // Refused for a number that nobody owns: of no call, for the operator only.
+            return;
+        }
         let pair = match &fact.kind {
             FactKind::CallIn { called, .. } => {
                 let pair = self.by_x.get(called).copied();

@@ -353,7 +353,8 @@ fn everything_comes_twice() {
         ..Story::default()
     });
     assert_eq!(ended(&world).state, 0);
-    assert_eq!(lines(&world, "fact #").len(), 6);
+    // The events, the trace and the record, each once.
+    assert_eq!(lines(&world, "fact #").len(), 7);
 }
 
 #[test]

@@ -52,9 +52,9 @@ pub use config::{Clock, StoreConfig, system_clock};
 pub use error::{BindError, StoreError};
 pub use journal::{Damage, JournalWriter};
 pub use ledger::{
-    AuditEntry, Due, NOTICES_MERGED_MAX, OpenCall, OutboxItem, OutboxKind, OutboxStats,
-    RECORDS_MERGED_MAX, RETRY_AFTER_MIN, RecordFilter, Recording, RecoveredRecording,
-    RecoveryReport, StoredRecord,
+    AuditEntry, CallFacts, Due, HistoryFilter, NOTICES_MERGED_MAX, OpenCall, OutboxItem,
+    OutboxKind, OutboxStats, RECORDS_MERGED_MAX, REPLAYED_MAX, RETRY_AFTER_MIN, RecordFilter,
+    Recording, RecoveredRecording, RecoveryReport, ReplayWhich, Replayed, StoredRecord,
 };
 pub use load::Loaded;
 pub use settings::{

@@ -31,6 +31,10 @@ pub(crate) fn round(writer: &WriterHandle, config: &StoreConfig) -> Result<u64, 
         ledger::drop_old_records(ctx, before, STEP)
     })?;
     until_done(writer, move |ctx| {
+        let before = ctx.now_ms.saturating_sub(records);
+        ledger::drop_refused(ctx, before, STEP)
+    })?;
+    until_done(writer, move |ctx| {
         let before = ctx.now_ms.saturating_sub(undelivered);
         ledger::drop_old(ctx, before, STEP)
     })?;

@@ -1,6 +1,6 @@
 //! Calls: those of this moment, and the records of those that ended.
 
-use axbridge_call::FactKind;
+use axbridge_call::{Fact, FactKind, TraceText};
 use axbridge_numbering::Number;
 use axbridge_store::{RecordFilter, StoredRecord};
 use axum::extract::State;
@@ -58,15 +58,45 @@ pub(super) async fn stop(
     }
 }
 
-/// `GET /admin/v1/calls/{session}/trace`: what was decided in the call and why.
+/// `GET /admin/v1/calls/{session}/trace`: what was decided in the call and why; of calls in progress, of ended ones for as
+/// long as their records are kept, and of refused INVITEs. In the names of the customer API; numbers masked.
 pub(super) async fn trace(
     State(api): State<Api>,
     Named(session): Named<String>,
 ) -> Result<Response> {
-    match api.control().trace(&session, None).await {
+    if let Some(trace) = api.control().trace(&session, None).await {
+        return answer(StatusCode::OK, &trace.told(&session, true));
+    }
+    let kept = api.store().call_trace(session).await?;
+    match kept.as_ref().and_then(told) {
         Some(trace) => answer(StatusCode::OK, &trace),
         None => Err(Problem::not_found("the trace")),
     }
+}
+
+fn told(fact: &Fact) -> Option<TraceText> {
+    match &fact.kind {
+        FactKind::Trace(trace) => Some(trace.told(&fact.session_id, false)),
+        _ => None,
+    }
+}
+
+/// `GET /admin/v1/refusals?page=&page_size=`: INVITEs for numbers that nobody owns, with their traces, the latest first.
+/// At most five in a second are kept.
+pub(super) async fn refusals(
+    State(api): State<Api>,
+    Asked(paging): Asked<Paging>,
+) -> Result<Response> {
+    let (page, size) = paging.bounded();
+    let found = api.store().refused_calls(page, size).await?;
+    let items: Vec<TraceText> = found.items.iter().filter_map(told).collect();
+    answer(
+        StatusCode::OK,
+        &Listed {
+            items,
+            total: found.total,
+        },
+    )
 }
 
 /// `GET /admin/v1/records?app=&from_ms=&until_ms=&x=&party=&state_code=&page=&page_size=&reveal=`, the latest first, in

@@ -10,7 +10,7 @@
 //! | `/admin/v1/call-limits` | GET PATCH ([`limits`]) |
 //! | `/admin/v1/trunks`, `/admin/v1/trunks/{id}` | GET; GET PUT DELETE ([`trunks`]) |
 //! | `/admin/v1/calls`, `/admin/v1/calls/{session}`, `.../trace` | GET; DELETE; GET ([`calls`]) |
-//! | `/admin/v1/records` | GET ([`calls`]) |
+//! | `/admin/v1/records`, `/admin/v1/refusals` | GET ([`calls`]) |
 //! | `/admin/v1/recordings`, `/admin/v1/recordings/{app}/{object}` | GET ([`recordings`]) |
 //! | `/admin/v1/bans`, `/admin/v1/bans/{address}` | GET; DELETE ([`bans`]) |
 //! | `/admin/v1/outbox/undelivered`, `/admin/v1/outbox/replay` | GET; POST ([`outbox`]) |
@@ -67,6 +67,7 @@ fn guarded() -> Routes<Api> {
         .at("/admin/v1/calls", "GET", get(calls::live))
         .at("/admin/v1/calls/{session}", "DELETE", delete(calls::stop))
         .at("/admin/v1/calls/{session}/trace", "GET", get(calls::trace))
+        .at("/admin/v1/refusals", "GET", get(calls::refusals))
         .at("/admin/v1/records", "GET", get(calls::records))
         .at("/admin/v1/recordings", "GET", get(recordings::list))
         .at(

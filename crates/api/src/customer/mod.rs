@@ -121,6 +121,8 @@ pub(crate) fn routes() -> Routes<Api> {
         ours::change_binding
     );
     let r = at!(r, "/v1/records", "GET", "records", history::records);
+    let r = at!(r, "/v1/events", "GET", "events", history::events);
+    let r = at!(r, "/v1/replay", "POST", "replay", history::replay);
     r.at(
         recording::DOWNLOAD_PATH,
         "GET, HEAD",

@@ -12,6 +12,7 @@ use crate::answer::{Refusal, success};
 use crate::control::{CallChange, ChangeOutcome, LiveCall, NewLimit};
 use crate::state::Api;
 use axbridge_call::utc::text as utc_text;
+use axbridge_call::{FactKind, TraceText};
 
 /// As many calls are listed at once.
 const CALLS_MAX: usize = 1000;
@@ -131,22 +132,32 @@ fn session(p: &Params) -> Result<String, Refusal> {
 /// Another's call is not told from none.
 fn no_call() -> Refusal {
     forbidden("1020152", "Invalid sessionId.")
-        .detail("No call of this application with this sessionId is known, or it has ended.")
+        .detail("No call of this application with this sessionId is known, or it is too late.")
 }
 
-/// `GET /v1/calls/{sessionId}/trace`: why the call was put through or refused, in plain words.
+/// `GET /v1/calls/{sessionId}/trace`: why the call was put through or refused, in plain words. Of calls in progress, and
+/// of ended ones for as long as their records are kept; numbers masked.
 pub(super) async fn trace(api: Api, call: Call) -> Result<Response, Refusal> {
     let key = call.who.app().record.key.as_str();
     let session = session(&call.params)?;
-    match api.control().trace(&session, Some(key)).await {
-        Some(trace) => Ok(success(Traced { trace })),
-        None => Err(no_call()),
+    if let Some(trace) = api.control().trace(&session, Some(key)).await {
+        let trace = trace.told(&session, true);
+        return Ok(success(Traced { trace }));
+    }
+    let kept = api.store().call_trace(session).await;
+    let kept = kept.map_err(|e| store_failed(&e))?;
+    match kept.as_ref().map(|fact| (fact, &fact.kind)) {
+        Some((fact, FactKind::Trace(trace))) if fact.app == call.who.app().record.id => {
+            let trace = trace.told(&fact.session_id, false);
+            Ok(success(Traced { trace }))
+        }
+        _ => Err(no_call()),
     }
 }
 
 #[derive(Serialize)]
 struct Traced {
-    trace: serde_json::Value,
+    trace: TraceText,
 }
 
 /// `PATCH /v1/bindings/{subscriptionId}`: `warnBefore`, seconds before the end at which the last-minute voice plays.

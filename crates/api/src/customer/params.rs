@@ -144,6 +144,35 @@ impl Params {
         Ok(Change::Set(text))
     }
 
+    /// A list of 1 to `count_max` texts of 1 to `chars_max` characters each.
+    pub(crate) fn texts(
+        &self,
+        name: &str,
+        count_max: usize,
+        chars_max: usize,
+    ) -> Result<Vec<String>, Refusal> {
+        let bad = || {
+            Refusal::parameter(
+                name,
+                &format!(
+                    "must be a list of 1 to {count_max} strings of 1 to {chars_max} characters"
+                ),
+            )
+        };
+        let Some(Value::Array(items)) = self.0.get(name) else {
+            return Err(bad());
+        };
+        if !(1..=count_max).contains(&items.len()) {
+            return Err(bad());
+        }
+        let text = |item: &Value| {
+            let text = item.as_str()?;
+            let fits = (1..=chars_max).contains(&text.chars().count());
+            fits.then(|| text.to_owned())
+        };
+        items.iter().map(|i| text(i).ok_or_else(bad)).collect()
+    }
+
     /// An Integer, sent as a number or as its digits.
     pub(crate) fn integer(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Refusal> {
         let bad = || Refusal::parameter(name, &format!("must be an integer from {min} to {max}"));

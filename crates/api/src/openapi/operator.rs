@@ -305,7 +305,14 @@ fn calls() -> Vec<Operation> {
             "callTrace",
             "What was decided in a call and why.",
         )
-        .gives_json("200", "The trace.", json!({})),
+        .gives_json("200", "The trace.", the("Trace")),
+        paged(at(
+            "get",
+            "/admin/v1/refusals",
+            "refusals",
+            "Calls for numbers that nobody owns, with their traces; at most five in a second are kept.",
+        ))
+        .gives_json("200", "The list.", page_of(the("Trace"))),
         paged(at(
             "get",
             "/admin/v1/records",
@@ -382,6 +389,7 @@ fn schemas_here() -> Value {
         "Problem": given(&["error", "message", "action"], json!({
             "error": {"type": "string", "pattern": "^[a-z_]+$"}, "message": text(), "action": text(),
         })),
+        "Trace": super::ours::trace_schema(),
         "PromptState": {"enum": ["to_review", "passed", "rejected"]},
         "Prompt": given(&["name", "state", "bytes", "changed_ms"], json!({
             "name": text(), "state": the("PromptState"), "reason": text(), "bytes": whole(), "changed_ms": whole(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::customer::{answers, item, refusals};
-use super::{Operation, list_of, taken, text, the, whole, whole_within};
+use super::{Operation, list_of, taken, text, text_to, the, whole, whole_within};
 
 pub(super) fn operations() -> Vec<Operation> {
     let at = |method, path, id, summary| Operation::new(method, path, id, summary).tag("Additions");
@@ -24,8 +24,10 @@ pub(super) fn operations() -> Vec<Operation> {
             json!({"endTime?": the("Time")}),
         ),
         answers(
-            at("get", "/v1/calls/{sessionId}/trace", "callTrace", "Why a call was put through or refused."),
-            json!({"trace": {}}),
+            at("get", "/v1/calls/{sessionId}/trace", "callTrace", "Why a call was put through or refused.")
+                .about("Of calls in progress, and of ended ones for 31 days. Numbers are masked; of SIP messages only \
+                    method, status, leg and time are told."),
+            json!({"trace": the("Trace")}),
         ),
         answers(
             at("patch", "/v1/bindings/{subscriptionId}", "bindingChange", "Set the warning point of a binding.")
@@ -43,6 +45,33 @@ pub(super) fn operations() -> Vec<Operation> {
                 .query("pageSize", false, json!({"type": "integer", "default": 50})),
             json!({
                 "feeLst": list_of(the("FeeInfo")), "totalCount": whole(), "pageIndex": whole(), "pageSize": whole(),
+            }),
+        ),
+        answers(
+            span(at("get", "/v1/events", "events", "Events of ended calls of the last 31 days, as they were sent."))
+                .about("In order for each call, the latest call first. Pages are of calls.")
+                .query("sessionId", false, json!({"type": "string", "maxLength": 256}))
+                .query("pageIndex", false, json!({"type": "integer", "default": 1}))
+                .query("pageSize", false, json!({"type": "integer", "default": 50})),
+            json!({
+                "callList": list_of(the("CallEvents")), "totalCount": whole(), "pageIndex": whole(),
+                "pageSize": whole(),
+            }),
+        ),
+        answers(
+            at("post", "/v1/replay", "replay", "Send events and records of ended calls again.")
+                .about("Either sessionIds, or startTime (with endTime, and next of the answer before). To the addresses \
+                    set now, each call in its order. A call of which something is still to be sent is passed over and \
+                    counted in waitingCount. 1,000 calls at once: next in the answer says that there are more.")
+                .takes_json(taken(&[], json!({
+                    "sessionIds": {"type": "array", "minItems": 1, "maxItems": 100, "items": {
+                        "type": "string", "minLength": 1, "maxLength": 256,
+                    }},
+                    "startTime": moment(), "endTime": moment(), "next": text_to(64),
+                    "kind": {"enum": ["events", "records", "all", "", null]},
+                }))),
+            json!({
+                "callCount": whole(), "notificationCount": whole(), "waitingCount": whole(), "next?": text(),
             }),
         ),
         refusals(
@@ -68,6 +97,30 @@ fn download(method: &'static str, id: &str, summary: &str) -> Operation {
         .query("format", false, json!({"enum": ["pcm", "alaw"]}))
 }
 
+/// As it is taken: UTC text or Unix milliseconds.
+fn moment() -> Value {
+    json!({"type": ["string", "integer", "null"]})
+}
+
+/// The trace of a call, the same on both surfaces.
+pub(super) fn trace_schema() -> Value {
+    let leg = item(json!({
+        "packets": whole(), "lost": whole(), "reordered": whole(), "jitterMs": {"type": "number"},
+        "mos": {"type": "number"},
+    }));
+    item(json!({
+        "sessionId": text(), "running": {"type": "boolean"}, "beginTime": text(), "caller?": text(),
+        "privateNum?": text(), "shownNum?": text(), "callee?": text(),
+        "steps": list_of(item(json!({"time": text(), "text": text()}))),
+        "messages": list_of(item(json!({
+            "time": text(), "leg": {"enum": ["caller", "callee"]}, "direction": {"enum": ["received", "sent"]},
+            "method": text(), "status?": whole(),
+        }))),
+        "media?": item(json!({"caller?": leg, "callee?": leg})),
+        "cut?": text(),
+    }))
+}
+
 /// From when to when: UTC text or Unix milliseconds.
 fn span(operation: Operation) -> Operation {
     operation
@@ -83,6 +136,9 @@ pub(super) fn schemas() -> Value {
             "callee?": masked, "phase": {"enum": ["incoming", "calling", "ringing", "talking", "ending"]},
             "callInTime": the("Time"), "answerTime?": the("Time"),
         })),
+        "Trace": trace_schema(),
+        "CallEvents": item(json!({"sessionId": text(), "eventList": list_of(the("Event"))})),
+        "Event": event(),
         "FeeInfo": item(fee_info()),
     })
 }
@@ -108,4 +164,15 @@ fn fee_info() -> Value {
         all.extend(more);
     }
     fields
+}
+
+fn event() -> Value {
+    item(json!({
+        "eventType": {"enum": ["callin", "collectInfo", "callout", "alerting", "answer", "disconnect"]},
+        "statusInfo": item(json!({
+            "sessionId": text(), "timestamp": the("Time"), "caller?": text(), "called?": text(),
+            "notifyMode?": {"const": "Block"}, "digitInfo?": text(), "stateCode?": whole(), "stateDesc?": text(),
+            "callRelDirection?": {"enum": [1, 2]}, "subscriptionId?": text(), "userData?": text(),
+        })),
+    }))
 }

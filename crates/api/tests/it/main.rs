@@ -13,6 +13,7 @@ mod client;
 mod deliver;
 mod flood;
 mod harness;
+mod history;
 mod kinds;
 mod limits;
 mod malformed;

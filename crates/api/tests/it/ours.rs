@@ -7,11 +7,42 @@ use axbridge_api::{
     Stopping, Tracing,
 };
 use axbridge_binding::AppId;
-use axbridge_call::{CallRecord, Fact, FactKind};
+use axbridge_call::{CallRecord, CallerHeader, Fact, FactKind, LegQuality, Note, Step, Trace};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, Harness, T0_MS, TOKEN, X};
+
+fn trace() -> Trace {
+    Trace {
+        began_ms: T0_MS,
+        caller: Some("+86139****001".into()),
+        steps: [Step {
+            after_ms: 7,
+            note: Note::CallerFrom(CallerHeader::From),
+        }]
+        .into(),
+        caller_media: Some(LegQuality {
+            packets: 50,
+            lost: 1,
+            ..LegQuality::default()
+        }),
+        ..Trace::default()
+    }
+}
+
+/// As [`trace`] is shown.
+fn shown(session: &str, running: bool) -> Value {
+    json!({
+        "sessionId": session, "running": running, "beginTime": "2030-01-02 03:04:05.000", "caller": "+86139****001",
+        "steps": [{
+            "time": "2030-01-02 03:04:05.007",
+            "text": "The caller's number +86139****001 was read from the header From.",
+        }],
+        "messages": [],
+        "media": {"caller": {"packets": 50, "lost": 1, "reordered": 0, "jitterMs": 0.0, "mos": 0.0}},
+    })
+}
 
 #[derive(Default)]
 struct Calls {
@@ -60,7 +91,7 @@ impl CallControl for Calls {
 
     fn trace<'a>(&'a self, session_id: &'a str, app_key: Option<&'a str>) -> Tracing<'a> {
         let found = session_id == "1@node" && matches!(app_key, None | Some("demo"));
-        Box::pin(async move { found.then(|| json!(["The caller was read from From."])) })
+        Box::pin(async move { found.then(trace) })
     }
 }
 
@@ -160,10 +191,7 @@ async fn a_trace_is_for_its_application_and_the_operator() {
     let answer = h
         .call(Method::GET, "/v1/calls/1%40node/trace", &Value::Null)
         .await;
-    assert_eq!(
-        answer.json()["trace"],
-        json!(["The caller was read from From."])
-    );
+    assert_eq!(answer.json()["trace"], shown("1@node", true));
     let answer = h
         .call(Method::GET, "/v1/calls/2%40node/trace", &Value::Null)
         .await;
@@ -174,7 +202,7 @@ async fn a_trace_is_for_its_application_and_the_operator() {
     let answer = h
         .operator(Method::GET, "/calls/1%40node/trace", &Value::Null)
         .await;
-    assert_eq!(answer.json(), json!(["The caller was read from From."]));
+    assert_eq!(answer.json(), shown("1@node", true));
     let answer = h
         .operator(Method::GET, "/calls/2%40node/trace", &Value::Null)
         .await;

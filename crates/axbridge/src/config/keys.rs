@@ -144,6 +144,8 @@ section! {
         journal_bytes_max: u64 = 1 << 30,
         /// Call records are kept so many days.
         records_kept_days: u32 = 31,
+        /// Every call keeps a trace of what was decided in it and why, as long as its record.
+        call_traces: bool = true,
     }
 }
 

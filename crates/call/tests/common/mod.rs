@@ -123,6 +123,7 @@ pub fn switch_at(
         calls_max,
         minute: Duration::from_secs(60),
         closing_max: Duration::from_secs(10),
+        trace: true,
         ring_back: Arc::new(media::tone::ring_back()),
         sip: EndpointConfig::default(),
     };

@@ -241,6 +241,9 @@ impl Running {
                     let calls = &mut self.shard.calls;
                     let _ = done.send(calls.change_limit(now, &session_id, change, plane));
                 }
+                Control::Trace { session_id, done } => {
+                    let _ = done.send(self.shard.calls.trace(&session_id));
+                }
                 Control::Answer { call, answer } => {
                     self.shard
                         .calls

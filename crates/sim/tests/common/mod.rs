@@ -56,7 +56,12 @@ pub fn ended(world: &World) -> Ended {
     Ended {
         state: record.state_code,
         status: pair.phones[0].last_status,
-        facts: pair.facts.iter().map(|f| f.kind.name()).collect(),
+        facts: pair
+            .facts
+            .iter()
+            .map(|f| f.kind.name())
+            .filter(|name| *name != "trace")
+            .collect(),
         record,
     }
 }

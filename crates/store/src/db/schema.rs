@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use crate::error::StoreError;
 
 /// One step each, never edited once released: a change is a new step at the end.
-const MIGRATIONS: &[&str] = &[V1, V2, V3];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
 
 /// Why the keys are what they are:
 /// - subscriptions are UUID v7, so the primary key of `bindings` grows at its right edge;
@@ -112,6 +112,15 @@ CREATE TABLE platform(name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROW
 CREATE TABLE blocked(
   app INTEGER NOT NULL, party INTEGER NOT NULL, pattern TEXT NOT NULL, added_at INTEGER NOT NULL,
   PRIMARY KEY(app, party, pattern)) WITHOUT ROWID;
+";
+
+/// What was told about a call stays with its record, to be read and told again: one JSON text for each fact, in order,
+/// one a line. It is the last column, so that whoever does not ask for it does not read its pages. `refused_calls`
+/// has the traces of INVITEs for numbers that nobody owns.
+const V4: &str = "
+ALTER TABLE call_records ADD COLUMN facts TEXT;
+CREATE TABLE refused_calls(session TEXT PRIMARY KEY, at INTEGER NOT NULL, fact TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX refused_calls_time ON refused_calls(at);
 ";
 
 /// Brings the file to the newest schema. Each step and its number are one transaction.

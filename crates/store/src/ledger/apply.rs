@@ -9,6 +9,7 @@ use axbridge_call::{Fact, FactKind};
 use axbridge_numbering::Number;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::history;
 use crate::db::writer::{Ctx, Effect};
 use crate::error::StoreError;
 use crate::settings::AppSettings;
@@ -17,11 +18,11 @@ use crate::{ax, axe};
 
 /// Where an application wants to be told.
 #[derive(Clone, Copy, Debug, Default)]
-struct Receivers {
-    events: bool,
-    records: bool,
+pub(super) struct Receivers {
+    pub events: bool,
+    pub records: bool,
     /// Both go to one address: then the record waits for the events in every case.
-    same: bool,
+    pub same: bool,
 }
 
 /// Chains within a call: what is in one is delivered strictly in order.
@@ -43,6 +44,14 @@ pub(super) struct Applier {
 impl Applier {
     /// Applies one fact, of which `text` is the JSON.
     pub fn apply(&mut self, ctx: &mut Ctx<'_>, fact: &Fact, text: &str) -> Result<(), StoreError> {
+        if fact.app == AppId(0) && matches!(fact.kind, FactKind::Trace(_)) {
+            // Of no application's call: nothing will follow it, and nobody is told.
+            match history::keep_refused(ctx, fact, text)? {
+                true => self.applied += 1,
+                false => self.duplicates += 1,
+            }
+            return Ok(());
+        }
         if !self.begin(ctx.conn, fact, text)? {
             self.duplicates += 1;
             return Ok(());
@@ -61,16 +70,7 @@ impl Applier {
                     queue(ctx, fact, text, chain)?;
                 }
             }
-            FactKind::CallIn { asked: false, .. }
-            | FactKind::CollectInfo { .. }
-            | FactKind::CallOut { .. }
-            | FactKind::Alerting { .. }
-            | FactKind::Answer { .. }
-            | FactKind::Disconnect { .. }
-                if receivers.events =>
-            {
-                queue(ctx, fact, text, EVENTS)?;
-            }
+            kind if receivers.events && is_event(kind) => queue(ctx, fact, text, EVENTS)?,
             FactKind::Reached { caller } => learn(ctx, fact, caller)?,
             // Without a receiver, or not for the customer: kept for the recovery of the call only.
             _ => {}
@@ -99,7 +99,7 @@ impl Applier {
         Ok(new == 1)
     }
 
-    fn receivers_of(&mut self, conn: &Connection, app: AppId) -> Result<Receivers, StoreError> {
+    pub fn receivers_of(&mut self, conn: &Connection, app: AppId) -> Result<Receivers, StoreError> {
         if let Some(receivers) = self.receivers.get(&app) {
             return Ok(*receivers);
         }
@@ -115,6 +115,19 @@ impl Applier {
         self.receivers.insert(app, receivers);
         Ok(receivers)
     }
+}
+
+/// The customer is told of it as an event.
+pub(super) fn is_event(kind: &FactKind) -> bool {
+    matches!(
+        kind,
+        FactKind::CallIn { asked: false, .. }
+            | FactKind::CollectInfo { .. }
+            | FactKind::CallOut { .. }
+            | FactKind::Alerting { .. }
+            | FactKind::Answer { .. }
+            | FactKind::Disconnect { .. }
+    )
 }
 
 /// Who reached A: whom A reaches when A calls back. The binding may be gone.
@@ -134,8 +147,11 @@ fn insert_record(conn: &Connection, fact: &Fact, text: &str) -> Result<(), Store
         return Ok(());
     };
     let key = |text: &str| Number::parse_global(text).map_or(0, num);
-    let sql = "INSERT INTO call_records(session, app, x, caller, callee, call_in, call_end, state_code, subscription, fact)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let sql = "INSERT INTO call_records(session, app, x, caller, callee, call_in, call_end, state_code, subscription, fact,
+                                        facts)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                       (SELECT group_concat(fact, char(10))
+                        FROM (SELECT fact FROM open_facts WHERE session = ?1 AND seq < ?11 ORDER BY seq)))";
     conn.prepare_cached(sql)?.execute(params![
         &*fact.session_id,
         fact.app.0,
@@ -147,6 +163,7 @@ fn insert_record(conn: &Connection, fact: &Fact, text: &str) -> Result<(), Store
         record.state_code,
         fact.subscription_id.as_deref(),
         text,
+        fact.seq,
     ])?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod history;
 mod ingest;
 mod notice;
 mod outbox;
@@ -10,6 +11,8 @@ mod records;
 mod recovery;
 
 pub use audit::AuditEntry;
+pub(crate) use history::drop_refused;
+pub use history::{CallFacts, HistoryFilter, REPLAYED_MAX, ReplayWhich, Replayed};
 pub(crate) use ingest::{Ingest, position};
 pub(crate) use notice::tell_number_status;
 pub use outbox::{

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axbridge_binding::AppId;
-use axbridge_call::Fact;
+use axbridge_call::{Fact, FactKind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::apply::{EVENTS, RECORD};
@@ -370,6 +370,48 @@ fn replay(ctx: &mut Ctx<'_>, id: i64) -> Result<bool, StoreError> {
         .prepare_cached(sql)?
         .execute(params![place.session, place.chain])?;
     head(ctx, &place.session, place.chain)
+}
+
+/// Puts a fact of an ended call into the outbox again, given-up ones included; nothing of that call is pending. Its
+/// heads are to be chosen afterwards.
+pub(super) fn queue_again(
+    ctx: &mut Ctx<'_>,
+    fact: &Fact,
+    text: &str,
+    chain: u8,
+) -> Result<(), StoreError> {
+    let kind = match fact.kind {
+        FactKind::Record(_) => OutboxKind::Record,
+        _ => OutboxKind::Event,
+    };
+    let sql = "INSERT INTO outbox(app, session, chain, seq, kind, state, head, attempts, next_attempt, queued_at, fact)
+               VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0, ?6, ?6, ?7)
+               ON CONFLICT(session, chain, seq)
+               DO UPDATE SET state = 0, head = 0, attempts = 0, next_attempt = ?6, queued_at = ?6";
+    ctx.conn.prepare_cached(sql)?.execute(params![
+        fact.app.0,
+        &*fact.session_id,
+        chain,
+        fact.seq,
+        kind as u8,
+        ms(ctx.now_ms),
+        text
+    ])?;
+    Ok(())
+}
+
+/// Anything of the call is still to be told.
+pub(super) fn is_pending(conn: &Connection, session: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM outbox WHERE session = ?1 AND state = 0 LIMIT 1";
+    Ok(conn.prepare_cached(sql)?.exists([session])?)
+}
+
+/// Makes the first of a call's events due, or its record where there are none.
+pub(super) fn begin_again(ctx: &mut Ctx<'_>, session: &str) -> Result<(), StoreError> {
+    if !head(ctx, session, EVENTS)? {
+        head(ctx, session, RECORD)?;
+    }
+    Ok(())
 }
 
 /// Removes up to `limit` items that are older than `before_ms`, whatever became of them.
