@@ -26,6 +26,7 @@ import scenarios_ax
 import scenarios_axe
 import scenarios_axyb
 import scenarios_endings
+import scenarios_sms
 import scenarios_x
 from bench_bed import Bed
 
@@ -36,6 +37,7 @@ MODULES = [
     scenarios_axyb,
     scenarios_x,
     scenarios_endings,
+    scenarios_sms,
     running_calls,
     api_scenarios,
 ]

@@ -12,6 +12,7 @@ mod recordings;
 mod secret;
 mod serve;
 mod sign;
+mod texts;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

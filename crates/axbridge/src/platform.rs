@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::control::EngineControl;
 use crate::oracle::Outside;
+use crate::texts::Texts;
 use crate::{directory, metrics, recordings, secret};
 
 /// A running platform.
@@ -35,6 +36,7 @@ pub struct Platform {
     config: Config,
     store: Store,
     engine: EngineHandle,
+    texts: Texts,
     stop: watch::Sender<bool>,
     /// Ends what serves customers before the calls are over, and what delivers after.
     front: Vec<JoinHandle<()>>,
@@ -85,7 +87,20 @@ impl Platform {
             .await
             .context("reading applications")?;
         let metrics = metrics::install(&config)?;
-        let engine = start_engine(&config, recording.clone(), &directory, &store, &apps)?;
+        let mut texts = Texts::new(&config, store.clone(), Arc::clone(&directory));
+        let outside = Surroundings {
+            directory: &directory,
+            store: &store,
+            apps: &apps,
+            texts: &texts,
+        };
+        let engine = start_engine(&config, recording.clone(), &outside)?;
+        let text_sender = notify::Sender::new(
+            targets(&config),
+            Duration::from_millis(config.notify.timeout_ms),
+        )
+        .context("TLS for questions about texts")?;
+        texts.start(&config, engine.clone(), Arc::clone(&apps), text_sender)?;
         let (stop, stopped) = watch::channel(false);
         let (stop_back, back_stopped) = watch::channel(false);
         let mut platform = Platform {
@@ -101,6 +116,7 @@ impl Platform {
             },
             store,
             engine,
+            texts,
             stop,
             stop_back,
             front: Vec::new(),
@@ -235,8 +251,10 @@ impl Platform {
 
     /// Refuses new calls, lets the ones there are go on for `patience`, then stops everything; what was told is on
     /// the disk when this returns.
-    pub async fn stop(self, patience: Duration) {
+    pub async fn stop(mut self, patience: Duration) {
         let ended = self.engine.drain(patience).await;
+        // Before what they are sent by.
+        self.texts.stop().await;
         if ended > 0 {
             tracing::warn!(calls = ended, "calls were ended by the stop");
         }
@@ -324,13 +342,20 @@ fn oracle(config: &Config, store: &Store, apps: &Arc<Applications>) -> Result<Or
     Ok(OracleRef(Arc::new(Outside::new(store.clone(), asker))))
 }
 
+/// What calls and texts reach outside of the engine.
+struct Surroundings<'a> {
+    directory: &'a Arc<Directory>,
+    store: &'a Store,
+    apps: &'a Arc<Applications>,
+    texts: &'a Texts,
+}
+
 fn start_engine(
     config: &Config,
     recording: RecordingConfig,
-    directory: &Arc<Directory>,
-    store: &Store,
-    apps: &Arc<Applications>,
+    outside: &Surroundings<'_>,
 ) -> Result<EngineHandle> {
+    let (directory, store, apps) = (outside.directory, outside.store, outside.apps);
     let listen: Vec<ListenAt> = config
         .sip
         .listen
@@ -363,6 +388,7 @@ fn start_engine(
         },
         overload_delay: Duration::from_millis(config.sip.overload_delay_ms),
         udp_buffer_bytes: config.sip.udp_buffer_bytes,
+        texts: Some(outside.texts.desk()),
         oracle: Some(oracle(config, store, apps)?),
         // Tags, branches and SSRCs follow from it: it has to be unguessable.
         seed: rand::rng().next_u64(),

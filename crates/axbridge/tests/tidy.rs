@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "sms",
     "store",
     "engine",
+    "smpp",
     "api",
     "sim",
     "axbridge",

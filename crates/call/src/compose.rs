@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use axbridge_numbering::Number;
 use axbridge_sip::{Hop, Message, Method, Name, RequestBuilder, ResponseBuilder, Transport};
+use bytes::Bytes;
 
 use crate::directory::{Prack, Trunk};
 use crate::ids::Tag;
@@ -20,6 +21,9 @@ pub(crate) const SDP: &str = "application/sdp";
 
 /// Body type of digits in INFO.
 pub(crate) const DTMF_RELAY: &str = "application/dtmf-relay";
+
+/// Body type of texts.
+pub(crate) const TEXT: &str = "text/plain";
 
 /// `sip:axbridge@host:port`, the same for every call: a Contact tells nothing about anybody.
 pub(crate) fn contact(advertised: SocketAddr, hop: &Hop) -> String {
@@ -68,23 +72,7 @@ impl SecondLeg<'_> {
 
     /// The INVITE without its body.
     pub fn invite(&self) -> RequestBuilder {
-        let peer_host = self
-            .trunk
-            .domain
-            .clone()
-            .unwrap_or_else(|| match self.hop.remote.port() {
-                5060 => bare_host(self.hop.remote),
-                _ => self.hop.remote.to_string(),
-            });
-        let mut uri = number_uri(self.trunk, self.callee, &peer_host);
-        let to = format!("<{uri}>");
-        if self.hop.transport != Transport::Udp {
-            let _ = write!(
-                uri,
-                ";transport={}",
-                self.hop.transport.as_str().to_ascii_lowercase()
-            );
-        }
+        let (uri, to) = towards(self.trunk, self.hop, self.callee);
         let mut invite = RequestBuilder::new(Method::Invite, uri)
             .from(self.from())
             .to(to)
@@ -106,6 +94,52 @@ impl SecondLeg<'_> {
             invite = invite.header(Name::PAssertedIdentity, format!("<{asserted}>"));
         }
         invite
+    }
+}
+
+/// Request-URI and To of a request to a number on a trunk.
+fn towards(trunk: &Trunk, hop: &Hop, number: Number) -> (String, String) {
+    let peer_host = trunk
+        .domain
+        .clone()
+        .unwrap_or_else(|| match hop.remote.port() {
+            5060 => bare_host(hop.remote),
+            _ => hop.remote.to_string(),
+        });
+    let mut uri = number_uri(trunk, number, &peer_host);
+    let to = format!("<{uri}>");
+    if hop.transport != Transport::Udp {
+        let transport = hop.transport.as_str().to_ascii_lowercase();
+        let _ = write!(uri, ";transport={transport}");
+    }
+    (uri, to)
+}
+
+/// What a MESSAGE is made from (RFC 3428): of the sender's own nothing but what he wrote.
+pub(crate) struct Written<'a> {
+    pub trunk: &'a Trunk,
+    pub hop: &'a Hop,
+    pub advertised: SocketAddr,
+    pub shown: Number,
+    pub receiver: Number,
+    pub tag: Tag,
+    pub call_id: &'a str,
+}
+
+impl Written<'_> {
+    pub fn request(&self, text: String) -> RequestBuilder {
+        let (uri, to) = towards(self.trunk, self.hop, self.receiver);
+        let shown = number_uri(self.trunk, self.shown, &bare_host(self.advertised));
+        let mut request = RequestBuilder::new(Method::Message, uri)
+            .from(format!("<{shown}>;tag={}", self.tag))
+            .to(to)
+            .call_id(self.call_id)
+            .cseq(1)
+            .max_forwards(70);
+        if self.trunk.asserted_identity {
+            request = request.header(Name::PAssertedIdentity, format!("<{shown}>"));
+        }
+        request.body("text/plain;charset=UTF-8", Bytes::from(text))
     }
 }
 
@@ -160,10 +194,17 @@ pub(crate) fn dialog_response(
 }
 
 /// The answer to OPTIONS (RFC 3261 §11.2).
-pub(crate) fn options_answer(available: bool) -> ResponseBuilder {
+pub(crate) fn options_answer(available: bool, texts: bool) -> ResponseBuilder {
+    let (allow, accept) = match texts {
+        true => (
+            format!("{ALLOW}, MESSAGE"),
+            format!("{SDP}, {DTMF_RELAY}, {TEXT}"),
+        ),
+        false => (ALLOW.to_owned(), format!("{SDP}, {DTMF_RELAY}")),
+    };
     let response = ResponseBuilder::new(if available { 200 } else { 503 })
-        .header(Name::Allow, ALLOW)
-        .header(Name::Accept, format!("{SDP}, {DTMF_RELAY}"))
+        .header(Name::Allow, allow)
+        .header(Name::Accept, accept)
         .header(Name::Supported, "100rel");
     if available {
         response

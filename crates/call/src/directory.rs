@@ -148,6 +148,9 @@ pub struct Trunk {
     /// Takes calls that show the real caller, where a binding asks for it. False: such calls are refused (8024).
     #[serde(default = "yes")]
     pub shows_callers: bool,
+    /// How texts for the numbers on this trunk come and go.
+    #[serde(default)]
+    pub texts: TextWay,
 }
 
 fn default_caller_headers() -> Vec<CallerHeader> {
@@ -179,6 +182,7 @@ impl Trunk {
             asserted_identity: true,
             answer_for_menu: true,
             shows_callers: true,
+            texts: TextWay::default(),
         }
     }
 
@@ -202,6 +206,19 @@ pub enum TrunkTransport {
     Udp,
     /// TCP.
     Tcp,
+}
+
+/// How texts for the numbers on a trunk come and go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TextWay {
+    /// Not at all.
+    #[default]
+    None,
+    /// As MESSAGE on the trunk itself (RFC 3428).
+    Sip,
+    /// By the SMPP link of this name.
+    Smpp(String),
 }
 
 /// A header that may carry the caller's number.

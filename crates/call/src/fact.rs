@@ -99,6 +99,8 @@ pub enum FactKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<u8>,
     },
+    /// What became of a text. Not of a call and made by the store: the session names the text.
+    Text(Box<TextReport>),
     /// The call ended.
     Disconnect {
         /// As in the last event before.
@@ -135,6 +137,7 @@ impl FactKind {
             FactKind::RecordingStarted { .. } => "recording",
             FactKind::Reached { .. } => "reached",
             FactKind::NumberStatus { .. } => "numStatus",
+            FactKind::Text(_) => "text",
             FactKind::Disconnect { .. } => "disconnect",
             FactKind::Trace(_) => "trace",
             FactKind::Record(_) => "fee",
@@ -157,6 +160,39 @@ impl fmt::Debug for Fact {
 impl fmt::Debug for FactKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// What became of a text (`smsEvent` of the PrivateNumber API). Numbers are `+86...`.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TextReport {
+    /// `smsIdentifier`.
+    pub id: String,
+    /// Who wrote.
+    pub calling: String,
+    /// Who was sent it; only where something was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
+    /// X.
+    pub virtual_number: String,
+    /// 0 to A, 1 from A (in X mode always), 2 nothing bound.
+    pub direction: u8,
+    /// `splitNum`: parts that there were to send, 0 when there was nobody to send them to.
+    pub parts: u32,
+    /// `sendResult`.
+    pub result: u8,
+    /// What was written, where the application is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// City code of X.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area: Option<String>,
+}
+
+impl fmt::Debug for TextReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TextReport({} result={})", self.id, self.result)
     }
 }
 

@@ -37,6 +37,7 @@ mod sound;
 mod story;
 mod switch;
 mod talk;
+mod text;
 mod tones;
 mod trace;
 pub mod utc;
@@ -46,9 +47,9 @@ pub use self::core::{Listen, SwitchConfig};
 pub use ask::{Answer, ConnectTo, Question, QuestionKind};
 pub use directory::{
     App, AppPrompts, CallerHeader, Directory, MenuRules, Network, Prack, RecordLayout, Snapshot,
-    Trunk, TrunkTransport,
+    TextWay, Trunk, TrunkTransport,
 };
-pub use fact::{CallRecord, Fact, FactKind, LegQuality};
+pub use fact::{CallRecord, Fact, FactKind, LegQuality, TextReport};
 pub use limit::{Limit, LimitChange, NewLength};
 pub use outcome::{Bar, Ending, Outcome, Unanswered};
 pub use plane::{CallKey, MediaPlane, NoPorts, Now};
@@ -57,6 +58,7 @@ pub use rules::{
     ConnectRateRule, Party, Pattern, PlatformRules, Standing, UtcOffset,
 };
 pub use switch::{StoppedBy, Switch, SwitchCounters};
+pub use text::{TextAnswer, TextIn, TextKey, TextOut, TextOutcome, TextSent};
 pub use trace::{
     MESSAGES_MAX, Note, STEPS_MAX, SipKind, SipMessage, Step, Trace, TraceText, TracedLeg,
     TracedMedia, TracedMessage, TracedParty, TracedStep,

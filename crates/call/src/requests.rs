@@ -55,7 +55,7 @@ impl Call {
             Method::Options => leg.respond(
                 ctx,
                 tx,
-                compose::options_answer(true).to_tag(&leg.tag.to_string()),
+                compose::options_answer(true, false).to_tag(&leg.tag.to_string()),
             ),
             _ => leg.respond(ctx, tx, leg.plain(405).header(Name::Allow, compose::ALLOW)),
         }

@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::calls::Calls;
 use crate::compose;
 use crate::core::{Core, Ctx, LegKey, SwitchConfig};
-use crate::directory::{App, Directory, Prack, Trunk};
+use crate::directory::{App, Directory, Prack, TextWay, Trunk};
 use crate::fact::Fact;
 use crate::ids::Tag;
 use crate::limit::{Limit, LimitChange};
@@ -24,6 +24,7 @@ use crate::outcome::Ending;
 use crate::plane::{CallKey, MediaPlane, Now};
 use crate::progress;
 use crate::setup::Incoming;
+use crate::text::Texts;
 use crate::trace::{SipKind, Trace};
 
 /// What a switch has counted since it was made.
@@ -47,7 +48,8 @@ pub enum StoppedBy {
 /// All calls of one shard. Give it datagrams, media events and the time; fetch what it wants sent and told
 /// after each.
 pub struct Switch {
-    core: Core,
+    pub(crate) core: Core,
+    pub(crate) texts: Texts,
     calls: Calls,
     sessions: HashMap<Arc<str>, CallKey, foldhash::fast::FixedState>,
     draining: bool,
@@ -60,6 +62,7 @@ impl Switch {
     pub fn new(config: SwitchConfig, directory: Arc<Directory>, seed: u64) -> Self {
         Switch {
             core: Core::new(config, directory, seed),
+            texts: Texts::default(),
             calls: Calls::default(),
             sessions: HashMap::default(),
             draining: false,
@@ -215,7 +218,11 @@ impl Switch {
     /// Entries kept besides calls and transactions; 0 when both are 0, or something leaks.
     pub fn live_references(&self) -> usize {
         let core = &self.core;
-        core.tags.len() + core.server_txs.len() + core.client_txs.len() + self.sessions.len()
+        core.tags.len()
+            + core.server_txs.len()
+            + core.client_txs.len()
+            + self.sessions.len()
+            + self.texts.len()
     }
 
     /// What has been counted.
@@ -253,6 +260,8 @@ impl Switch {
                         });
                     }
                 }
+                Event::ClientTimeout { tx } if self.texts.ended(tx, 408) => {}
+                Event::ClientTransportError { tx } if self.texts.ended(tx, 503) => {}
                 Event::ClientTimeout { tx } | Event::ClientTransportError { tx } => {
                     if let Some(leg) = self.core.client_txs.remove(&tx) {
                         self.with_call(now, leg.call, plane, |call, ctx| {
@@ -285,6 +294,9 @@ impl Switch {
         hop: Hop,
         plane: &mut dyn MediaPlane,
     ) {
+        if self.texts.ended(tx, message.status().unwrap_or(0)) {
+            return;
+        }
         let asked = self.core.client_txs.get(&tx).copied();
         let is_final = message.status().is_some_and(|s| s >= 200);
         if is_final {
@@ -357,7 +369,11 @@ impl Switch {
         };
         match message.cseq_method() {
             Method::Invite => self.invite(now, tx, message, hop, trunk, plane),
-            Method::Options => self.respond(now, tx, compose::options_answer(!self.draining)),
+            Method::Options => {
+                let answer = compose::options_answer(!self.draining, trunk.texts == TextWay::Sip);
+                self.respond(now, tx, answer);
+            }
+            Method::Message => self.text_came(now, tx, &message, hop, &trunk),
             Method::Bye | Method::Prack | Method::Update | Method::Info => {
                 self.respond(now, tx, ResponseBuilder::new(481));
             }
@@ -434,11 +450,8 @@ impl Switch {
                 ResponseBuilder::new(421).header(Name::Require, "100rel"),
             ));
         }
-        if self.draining || self.overloaded || self.calls.len() >= self.core.config.calls_max {
-            let retry_after = self.core.config.sip.retry_after_s.to_string();
-            return Err(Box::new(
-                ResponseBuilder::new(503).header(Name::RetryAfter, retry_after),
-            ));
+        if self.is_full() || self.calls.len() >= self.core.config.calls_max {
+            return Err(Box::new(self.busy()));
         }
         let called = message.uri().and_then(|uri| uri.subscriber());
         let Some(x) = called.and_then(|user| trunk.numbers.normalise(&user).ok()) else {
@@ -470,12 +483,23 @@ impl Switch {
         })
     }
 
+    /// Nothing new is taken at this moment.
+    pub(crate) fn is_full(&self) -> bool {
+        self.draining || self.overloaded
+    }
+
+    /// 503 and when to come again.
+    pub(crate) fn busy(&self) -> ResponseBuilder {
+        let retry_after = self.core.config.sip.retry_after_s.to_string();
+        ResponseBuilder::new(503).header(Name::RetryAfter, retry_after)
+    }
+
     fn app_of(&self, x: axbridge_numbering::Number) -> Option<Arc<App>> {
         let info = self.core.directory.table.number(x)?;
         self.core.directory.snapshot().apps.get(&info.app).cloned()
     }
 
-    fn respond(&mut self, now: Now, tx: ServerTx, response: ResponseBuilder) {
+    pub(crate) fn respond(&mut self, now: Now, tx: ServerTx, response: ResponseBuilder) {
         let _ = self.core.endpoint.respond(now.mono, tx, response);
     }
 

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Instant;
 
 use axbridge_call::{
-    Answer, CallKey, Fact, Limit, LimitChange, MediaPlane, Now, Question, StoppedBy, Switch, Trace,
+    Answer, CallKey, Fact, Limit, LimitChange, MediaPlane, Now, Question, StoppedBy, Switch,
+    TextAnswer, TextIn, TextKey, TextOut, TextSent, Trace,
 };
 use axbridge_media as media;
 use axbridge_sip::{Hop, Transmit};
@@ -52,6 +53,18 @@ pub trait Calls: Send {
     }
     /// The answer to a call's question.
     fn answer(&mut self, _now: Now, _call: CallKey, _answer: Answer, _plane: &mut dyn MediaPlane) {}
+    /// The next text that came in.
+    fn poll_text(&mut self) -> Option<TextIn> {
+        None
+    }
+    /// The answer to a text that came in.
+    fn answer_text(&mut self, _now: Now, _key: TextKey, _answer: TextAnswer) {}
+    /// Sends a text.
+    fn send_text(&mut self, _now: Now, _text: TextOut) {}
+    /// The next text of which it is known what became of it.
+    fn poll_text_sent(&mut self) -> Option<TextSent> {
+        None
+    }
     /// The deadline has come.
     fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane);
     /// When `handle_timeout` is wanted next.
@@ -137,6 +150,22 @@ impl Calls for Switch {
 
     fn answer(&mut self, now: Now, call: CallKey, answer: Answer, plane: &mut dyn MediaPlane) {
         Self::answer(self, now, call, answer, plane);
+    }
+
+    fn poll_text(&mut self) -> Option<TextIn> {
+        Self::poll_text(self)
+    }
+
+    fn answer_text(&mut self, now: Now, key: TextKey, answer: TextAnswer) {
+        Self::answer_text(self, now, key, answer);
+    }
+
+    fn send_text(&mut self, now: Now, text: TextOut) {
+        Self::send_text(self, now, text);
+    }
+
+    fn poll_text_sent(&mut self) -> Option<TextSent> {
+        Self::poll_text_sent(self)
     }
 
     fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane) {

@@ -9,6 +9,7 @@ use axbridge_sip::Transport;
 use crate::oracle::OracleRef;
 use crate::ports::PortConfig;
 use crate::recording::RecordingConfig;
+use crate::text::TextDeskRef;
 
 /// Everything the engine itself needs; what the calls need is in `axbridge_call::SwitchConfig`.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct EngineConfig {
     pub oracle: Option<OracleRef>,
     /// Questions of one shard that may be open at once; a further one is answered with a failure.
     pub questions_max: usize,
+    /// Who keeps the texts that come in; without it they are refused with 503.
+    pub texts: Option<TextDeskRef>,
     /// Decides every random choice of the calls; each shard derives its own.
     pub seed: u64,
 }
@@ -129,6 +132,7 @@ impl EngineConfig {
             udp_buffer_bytes: 4 * 1024 * 1024,
             oracle: None,
             questions_max: 1_024,
+            texts: None,
             seed: 0,
         }
     }

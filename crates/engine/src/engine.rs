@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use axbridge_call::{
-    Directory, Limit, LimitChange, Listen, StoppedBy, Switch, SwitchConfig, Trace,
+    Directory, Limit, LimitChange, Listen, StoppedBy, Switch, SwitchConfig, TextOutcome, Trace,
 };
 use axbridge_sip::Transport;
 use parking_lot::Mutex;
@@ -27,6 +27,7 @@ use crate::ports::Ports;
 use crate::recording::{Recorder, WriterThreads};
 use crate::shard::{Shard, bind_all};
 use crate::tcp::{self, Connections};
+use crate::text::{Texting, Written};
 use crate::worker::{self, Surroundings, ToWorker, WorkerHandle};
 
 /// Media events that may wait for a shard; more wait in the media workers.
@@ -128,6 +129,7 @@ impl Engine {
                 live_now: counter,
                 overload_delay: config.overload_delay,
                 asking: Asking::new(config.oracle.clone(), config.questions_max),
+                texting: Texting::new(config.texts.clone()),
             };
             let sockets = bound.udp.iter_mut().filter_map(Vec::pop).collect();
             // One thread accepts for all; what it accepts is dealt out.
@@ -345,6 +347,18 @@ impl EngineHandle {
         let wish = Control::Trace { session_id, done };
         self.inner.shards.control(shard, wish);
         trace.await.ok().flatten()
+    }
+
+    /// Sends a text as MESSAGE and waits for what the carrier says, at most 32 s.
+    pub async fn send_text(&self, text: Written) -> TextOutcome {
+        let (done, outcome) = oneshot::channel();
+        // They share what there is to do; which one it is does not matter.
+        let shard = text.receiver.as_u64() as usize % self.inner.shards.len();
+        self.inner
+            .shards
+            .control(shard, Control::Text { text, done });
+        // A shard that has left sends nothing.
+        outcome.await.unwrap_or(TextOutcome::Later(503))
     }
 
     /// Refuses new calls from now on, waits up to `patience` for those there are, then ends them. Returns how many had

@@ -4,11 +4,15 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axbridge_call::{Answer, CallKey, Limit, LimitChange, StoppedBy, Trace};
+use axbridge_call::{
+    Answer, CallKey, Limit, LimitChange, StoppedBy, TextAnswer, TextKey, TextOutcome, Trace,
+};
 use axbridge_media as media;
 use axbridge_sip::{Hop, peek_call_id, shard_of};
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::text::Written;
 
 /// A SIP message on its way to the shard that owns its Call-ID.
 pub struct Inbound {
@@ -73,6 +77,20 @@ pub enum Control {
         call: CallKey,
         /// The answer.
         answer: Answer,
+    },
+    /// Send a text.
+    Text {
+        /// What, to whom.
+        text: Written,
+        /// Told what the carrier said.
+        done: oneshot::Sender<TextOutcome>,
+    },
+    /// The answer to a text that came in.
+    TextAnswer {
+        /// Which.
+        key: TextKey,
+        /// The answer.
+        answer: TextAnswer,
     },
     /// Refuse new calls from now on.
     Drain,

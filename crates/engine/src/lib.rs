@@ -18,6 +18,7 @@ pub mod ports;
 pub mod recording;
 mod shard;
 mod tcp;
+mod text;
 mod worker;
 
 pub use calls::{Calls, Journal};
@@ -26,6 +27,7 @@ pub use config::{Admit, EngineConfig, ListenAt, TcpConfig};
 pub use engine::{Engine, EngineHandle, ShardSetup};
 pub use live::{LiveCallInfo, Phase};
 pub use oracle::{Answering, Oracle, OracleRef};
+pub use text::{Keeping, TextDesk, TextDeskRef, Written};
 
 /// Why the engine cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -37,7 +37,11 @@ fn room(coding: Coding) -> (usize, usize) {
 /// Cuts a text: 160 septets or 70 characters are one part, longer texts have parts of 153 or 67. No character is cut
 /// in two.
 pub fn split(text: &str) -> Parts {
-    let coding = Coding::for_text(text);
+    split_as(text, Coding::for_text(text))
+}
+
+/// The same in a coding of one's choice.
+pub fn split_as(text: &str, coding: Coding) -> Parts {
     let cost: usize = text.chars().map(|c| coding.cost(c)).sum();
     let (single, several) = room(coding);
     let room = if cost <= single { single } else { several };

@@ -41,6 +41,8 @@ pub struct StoreConfig {
     pub records_kept_days: u32,
     /// How long undelivered notifications are kept.
     pub undelivered_kept_days: u32,
+    /// How long the parts of a long text wait for the rest.
+    pub text_parts_wait_ms: u64,
     /// The clock; tests give their own.
     pub clock: Clock,
 }
@@ -59,6 +61,7 @@ impl StoreConfig {
             retry_minute_ms: 60_000,
             records_kept_days: 31,
             undelivered_kept_days: 31,
+            text_parts_wait_ms: 600_000,
             clock: system_clock(),
         }
     }

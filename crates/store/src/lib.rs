@@ -28,6 +28,7 @@ mod policy;
 mod pulse;
 mod settings;
 mod sql;
+mod texts;
 
 use std::fs::File;
 use std::path::Path;
@@ -61,7 +62,12 @@ pub use settings::{
     App, AppSettings, AppStatus, AxePrompts, AxeSettings, BLOCKED_MAX, BlockedFilter,
     BlockedRecord, Configuration, Mode, NewApp, NewNumber, NotificationScheme, NumberArea,
     NumberChange, NumberFilter, NumberRecord, Page, PromptFile, PromptState, RecordingFormat,
-    RefusalPrompts, Secret,
+    RefusalPrompts, Secret, SmsSettings,
+};
+
+pub use texts::{
+    DueState, DueText, LongText, NewText, PartKept, SentPart, TextFilter, TextOwner, TextRow,
+    TextState,
 };
 
 use db::readers::Readers;

@@ -8,7 +8,7 @@ use crate::config::StoreConfig;
 use crate::db::writer::{Ctx, WriterHandle};
 use crate::error::StoreError;
 use crate::journal::Journal;
-use crate::{axb, axe, axyb, ledger};
+use crate::{axb, axe, axyb, ledger, texts};
 
 /// Rows removed in one operation.
 const STEP: u32 = 200;
@@ -29,6 +29,19 @@ pub(crate) fn round(writer: &WriterHandle, config: &StoreConfig) -> Result<u64, 
     until_done(writer, move |ctx| {
         let before = ctx.now_ms.saturating_sub(records);
         ledger::drop_old_records(ctx, before, STEP)
+    })?;
+    let parts_wait = config.text_parts_wait_ms;
+    until_done(writer, move |ctx| {
+        let before = ctx.now_ms.saturating_sub(parts_wait);
+        texts::expire(ctx, before, STEP)
+    })?;
+    until_done(writer, |ctx| {
+        let before = ctx.now_ms.saturating_sub(DAY_MS);
+        texts::drop_early(ctx, before, STEP)
+    })?;
+    until_done(writer, move |ctx| {
+        let before = ctx.now_ms.saturating_sub(records);
+        texts::drop_old(ctx, before, STEP)
     })?;
     until_done(writer, move |ctx| {
         let before = ctx.now_ms.saturating_sub(records);

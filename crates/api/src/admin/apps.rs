@@ -235,6 +235,8 @@ async fn check_settings(api: &Api, settings: &AppSettings) -> Result<()> {
         ("callin_url", &settings.callin_url),
         ("cdr_url", &settings.cdr_url),
         ("number_status_url", &settings.number_status_url),
+        ("sms.notify_url", &settings.sms.notify_url),
+        ("sms.control_url", &settings.sms.control_url),
     ] {
         let Some(url) = url else { continue };
         api.config().targets.check(url).await.map_err(|e| {

@@ -22,6 +22,7 @@ struct Shown {
     status: &'static str,
     cause: Option<u8>,
     trunk: u16,
+    texts: bool,
     bindings: u32,
     changed_ms: u64,
 }
@@ -57,6 +58,7 @@ struct Change {
     trunk: Option<u16>,
     area: Option<String>,
     province: Option<String>,
+    texts: Option<bool>,
 }
 
 /// `GET /admin/v1/numbers?app=&area=&page=&page_size=`.
@@ -136,8 +138,8 @@ pub(super) async fn show(State(api): State<Api>, Named(number): Named<String>) -
     answer(StatusCode::OK, &shown(&api, &record))
 }
 
-/// `PATCH /admin/v1/numbers/{number}`: `{status?, cause?, trunk?, area?, province?}`; status is one of `normal`,
-/// `suspended`, `unavailable`, `frozen`.
+/// `PATCH /admin/v1/numbers/{number}`: `{status?, cause?, trunk?, area?, province?, texts?}`; status is one of
+/// `normal`, `suspended`, `unavailable`, `frozen`.
 pub(super) async fn change(
     State(api): State<Api>,
     Named(number): Named<String>,
@@ -160,6 +162,7 @@ pub(super) async fn change(
         trunk: change.trunk.map(TrunkId),
         area: change.area,
         province: change.province,
+        texts: change.texts,
     };
     let record = api.store().update_number(x, change).await?;
     answer(StatusCode::OK, &shown(&api, &record))
@@ -200,6 +203,7 @@ fn shown(api: &Api, record: &NumberRecord) -> Shown {
         },
         cause: record.cause,
         trunk: record.trunk.0,
+        texts: record.texts,
         bindings: record.pairs,
         changed_ms: record.changed_ms,
     }

@@ -20,6 +20,7 @@ use super::num_status::number_status_body;
 use super::render::{Account, Origin, event_body, records_body};
 use super::sender::{SendError, Sender};
 use super::target::TargetPolicy;
+use super::text::text_body;
 use crate::apps::{Application, Applications};
 use crate::links::{RecordingLinks, UrlSigner};
 
@@ -372,6 +373,7 @@ impl Shared {
             OutboxKind::Event => "event",
             OutboxKind::Record => "record",
             OutboxKind::NumberStatus => "number_status",
+            OutboxKind::Text => "text",
         };
         let ids: Vec<i64> = due.items.iter().map(|i| i.id).collect();
         let app = due.app.0;
@@ -407,6 +409,7 @@ impl Shared {
                 let own = settings.number_status_url.as_deref();
                 own.or(settings.call_status_url.as_deref())
             }
+            OutboxKind::Text => settings.sms.notify_url.as_deref(),
         };
         let Some(url) = url else {
             return Verdict::Unwanted;
@@ -429,6 +432,7 @@ impl Shared {
         match kind {
             OutboxKind::Event => event_body(facts.first()?),
             OutboxKind::NumberStatus => number_status_body(facts),
+            OutboxKind::Text => text_body(facts.first()?),
             OutboxKind::Record => {
                 let now_ms = self.store.now_ms();
                 let alaw = app.record.settings.recording_format == RecordingFormat::Alaw;

@@ -8,6 +8,8 @@ mod num_status;
 mod render;
 mod sender;
 mod target;
+mod text;
+mod text_ask;
 
 pub use ask::{Answer, AskRules, Asker, CallIn, Close, Connect};
 pub use deliver::{Deliverer, DelivererConfig};
@@ -16,3 +18,5 @@ pub(crate) use render::record_json;
 pub use render::{Account, Origin, event_body, records_body};
 pub use sender::{SendError, Sender, Signer};
 pub use target::{TargetError, TargetPolicy};
+pub use text::text_body;
+pub use text_ask::{TextAsker, TextQuestion};

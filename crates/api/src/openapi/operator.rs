@@ -201,7 +201,7 @@ fn numbers() -> Vec<Operation> {
                     "status": {"enum": ["normal", "suspended", "unavailable", "frozen", null]},
                     "cause": {"enum": [1, 2, 3, 5, 6, 7, 8, 9, null], "description": "Only with unavailable."},
                     "trunk": {"type": ["integer", "null"], "minimum": 0, "maximum": 65_535},
-                    "area": words(), "province": words(),
+                    "area": words(), "province": words(), "texts": {"type": ["boolean", "null"]},
                 }),
             ))
             .gives_json("200", "It is changed.", the("PrivateNumber")),
@@ -396,11 +396,11 @@ fn schemas_here() -> Value {
             "duration_ms": whole(),
         })),
         "PrivateNumber": given(
-            &["number", "app", "area", "province", "status", "cause", "trunk", "bindings", "changed_ms"],
+            &["number", "app", "area", "province", "status", "cause", "trunk", "texts", "bindings", "changed_ms"],
             json!({
                 "number": text(), "app": maybe("string"), "area": maybe("string"), "province": maybe("string"),
                 "status": {"enum": ["normal", "suspended", "unavailable", "frozen"]}, "cause": maybe("integer"),
-                "trunk": whole(), "bindings": whole(), "changed_ms": whole(),
+                "trunk": whole(), "texts": {"type": "boolean"}, "bindings": whole(), "changed_ms": whole(),
             }),
         ),
         "LiveCall": given(

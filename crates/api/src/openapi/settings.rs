@@ -62,6 +62,9 @@ pub(super) fn schemas() -> Value {
         })),
         "CallLimitsChange": {"type": "object", "description":
             "RFC 7396: absent = unchanged, null = default. The properties are those of CallLimits."},
+        "SmsSettings": settings(json!({
+            "enabled": flag(), "notify_url": maybe("string"), "control_url": maybe("string"), "content": flag(),
+        })),
         "Trunk": trunk(),
         "NumberRules": settings(json!({
             "country_code": text(), "international_prefix": text(), "trunk_prefix": text(),
@@ -81,7 +84,7 @@ fn app_settings() -> Value {
         "answer_timeout_s": within(0, 65_535), "axb_pairs_max": within(0, u64::from(u32::MAX)),
         "numbers_per_a_max": within(1, u64::from(u32::MAX)), "ax_call_back": flag(), "axe": the("AxeSettings"),
         "axyb_relations_max": within(1, u64::from(u32::MAX)), "rate_per_s": within(1, u64::from(u32::MAX)),
-        "rate_burst": within(1, u64::from(u32::MAX)), "calls": the("CallRules"),
+        "rate_burst": within(1, u64::from(u32::MAX)), "calls": the("CallRules"), "sms": the("SmsSettings"),
         "binds_per_number_per_day": {"type": "integer", "minimum": 0, "maximum": u32::MAX, "description":
             "Binds of one private number in a day; 0 = no limit. Beyond: 1020182."},
     }))
@@ -135,6 +138,11 @@ fn trunk() -> Value {
                 "Requests inside a dialog go where the peer's Contact or Record-Route says; false: to the address that the dialog was made with (peers behind NAT). Without it: the opposite of learn_media_source."},
             "user_phone": flag(), "asserted_identity": flag(),
             "answer_for_menu": flag(), "shows_callers": flag(),
+            "texts": {"oneOf": [
+                {"enum": ["none", "sip"]},
+                {"type": "object", "required": ["smpp"], "additionalProperties": false,
+                 "properties": {"smpp": {"type": "string", "minLength": 1, "maxLength": 64}}},
+            ]},
         }),
     )
 }

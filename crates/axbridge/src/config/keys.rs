@@ -62,6 +62,11 @@ pub struct Config {
     pub metrics: MetricsSection,
     /// Logs.
     pub log: LogSection,
+    /// Texts.
+    pub sms: SmsSection,
+    /// Links to SMSCs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub smpp: Vec<axbridge_smpp::LinkConfig>,
     /// For tests only.
     pub test: TestSection,
 }
@@ -241,6 +246,26 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+section! {
+    /// Texts.
+    SmsSection {
+        /// How long a customer may take to say what becomes of a text, in milliseconds.
+        block_timeout_ms: u64 = 3_000,
+        /// How long receipts are waited for before a text counts as sent, in seconds.
+        receipt_wait_s: u64 = 300,
+        /// Until a text that a carrier did not take is tried again, in seconds; doubled each time.
+        retry_first_s: u64 = 5,
+        /// The longest pause between two tries, in seconds.
+        retry_longest_s: u64 = 300,
+        /// From the acceptance of a text to the end of all tries, in seconds.
+        give_up_s: u64 = 86_400,
+        /// How long the parts of a long text wait for the rest, in seconds.
+        parts_wait_s: u64 = 600,
+        /// Texts being sent at once.
+        at_once: usize = 64,
+    }
 }
 
 section! {

@@ -25,6 +25,7 @@ use crate::live::LiveCalls;
 use crate::oracle::Asking;
 use crate::plane::Plane;
 use crate::tcp::Connections;
+use crate::text::Texting;
 use overload::Overload;
 use udp::UdpSockets;
 
@@ -56,6 +57,8 @@ pub(crate) struct Shard {
     pub overload_delay: Duration,
     /// Questions of the calls to the outside.
     pub asking: Asking,
+    /// Texts under way.
+    pub texting: Texting,
 }
 
 /// A shard at work.
@@ -181,6 +184,13 @@ impl Running {
             let shard = &self.shard;
             shard.asking.ask(shard.index, &shard.ports, question);
         }
+        while let Some(text) = self.shard.calls.poll_text() {
+            let shard = &self.shard;
+            shard.texting.keep(shard.index, &shard.ports, text);
+        }
+        while let Some(sent) = self.shard.calls.poll_text_sent() {
+            self.shard.texting.sent(sent);
+        }
         // Media before signalling: it has begun when an answer arrives, and ended when a BYE does.
         self.shard.plane.flush();
         self.send_all();
@@ -248,6 +258,13 @@ impl Running {
                     self.shard
                         .calls
                         .answer(now, call, answer, &mut self.shard.plane);
+                }
+                Control::Text { text, done } => {
+                    let text = self.shard.texting.begin(text, done);
+                    self.shard.calls.send_text(now, text);
+                }
+                Control::TextAnswer { key, answer } => {
+                    self.shard.calls.answer_text(now, key, answer);
                 }
                 Control::Drain => self.shard.calls.drain(),
                 Control::Shutdown => self.leaving = true,

@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use crate::error::StoreError;
 
 /// One step each, never edited once released: a change is a new step at the end.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 /// Why the keys are what they are:
 /// - subscriptions are UUID v7, so the primary key of `bindings` grows at its right edge;
@@ -121,6 +121,32 @@ const V4: &str = "
 ALTER TABLE call_records ADD COLUMN facts TEXT;
 CREATE TABLE refused_calls(session TEXT PRIMARY KEY, at INTEGER NOT NULL, fact TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX refused_calls_time ON refused_calls(at);
+";
+
+/// Texts. `written` is what the sender wrote and `text` what the receiver reads; both are forgotten when a text is
+/// over (state 3). `text_receipts` holds reports that came before what they are about was noted.
+const V5: &str = "
+ALTER TABLE numbers ADD COLUMN texts INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE texts(
+  id TEXT PRIMARY KEY, app INTEGER NOT NULL, origin TEXT UNIQUE, x INTEGER NOT NULL, sender INTEGER NOT NULL,
+  state INTEGER NOT NULL, ticket TEXT NOT NULL, written TEXT, receiver INTEGER, text TEXT,
+  parts INTEGER NOT NULL DEFAULT 0, result INTEGER, attempts INTEGER NOT NULL DEFAULT 0, next_attempt INTEGER NOT NULL,
+  accepted_at INTEGER NOT NULL, changed_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX texts_due ON texts(next_attempt) WHERE state < 3;
+CREATE INDEX texts_time ON texts(accepted_at);
+CREATE INDEX texts_x ON texts(x, accepted_at);
+CREATE TABLE text_parts(
+  link TEXT NOT NULL, sender INTEGER NOT NULL, x INTEGER NOT NULL, reference INTEGER NOT NULL, total INTEGER NOT NULL,
+  part INTEGER NOT NULL, coding INTEGER NOT NULL, octets BLOB NOT NULL, came_at INTEGER NOT NULL,
+  PRIMARY KEY(sender, x, link, reference, total, part)) WITHOUT ROWID;
+CREATE TABLE text_sent(
+  text TEXT NOT NULL, part INTEGER NOT NULL, link TEXT NOT NULL, remote TEXT, state INTEGER NOT NULL,
+  PRIMARY KEY(text, part)) WITHOUT ROWID;
+CREATE INDEX text_sent_remote ON text_sent(link, remote) WHERE remote IS NOT NULL;
+CREATE TABLE text_receipts(
+  link TEXT NOT NULL, remote TEXT NOT NULL, state INTEGER NOT NULL, came_at INTEGER NOT NULL,
+  PRIMARY KEY(link, remote));
+CREATE INDEX text_receipts_age ON text_receipts(came_at);
 ";
 
 /// Brings the file to the newest schema. Each step and its number are one transaction.

@@ -14,7 +14,7 @@ pub use audit::AuditEntry;
 pub(crate) use history::drop_refused;
 pub use history::{CallFacts, HistoryFilter, REPLAYED_MAX, ReplayWhich, Replayed};
 pub(crate) use ingest::{Ingest, position};
-pub(crate) use notice::tell_number_status;
+pub(crate) use notice::{tell_number_status, tell_text};
 pub use outbox::{
     Due, NOTICES_MERGED_MAX, OutboxItem, OutboxKind, OutboxStats, RECORDS_MERGED_MAX,
     RETRY_AFTER_MIN,

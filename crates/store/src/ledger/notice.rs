@@ -1,4 +1,4 @@
-//! Telling an application that one of its numbers changed its state.
+//! Telling an application what is not of a call: that one of its numbers changed its state, what became of a text.
 
 use axbridge_call::{Fact, FactKind};
 use rusqlite::params;
@@ -39,6 +39,16 @@ pub(crate) fn tell_number_status(
             cause: number.cause,
         },
     };
+    queue(ctx, &fact, OutboxKind::NumberStatus)
+}
+
+/// Queues what became of a text; whether the application wants to know is for the caller to say.
+pub(crate) fn tell_text(ctx: &mut Ctx<'_>, fact: &Fact) -> Result<(), StoreError> {
+    queue(ctx, fact, OutboxKind::Text)
+}
+
+/// Puts a fact that is not of a call behind what its session still has to tell.
+fn queue(ctx: &mut Ctx<'_>, fact: &Fact, kind: OutboxKind) -> Result<(), StoreError> {
     let sql = "SELECT 1 FROM outbox WHERE session = ?1 AND chain = ?2 AND state = 0 LIMIT 1";
     let mut statement = ctx.conn.prepare_cached(sql)?;
     let waits = statement.exists(params![&*fact.session_id, EVENTS])?;
@@ -50,10 +60,10 @@ pub(crate) fn tell_number_status(
         &*fact.session_id,
         EVENTS,
         fact.seq,
-        OutboxKind::NumberStatus as u8,
+        kind as u8,
         !waits,
         ms(ctx.now_ms),
-        to_json(&fact)?,
+        to_json(fact)?,
     ])?;
     ctx.effect(Effect::Outbox);
     Ok(())

@@ -35,6 +35,8 @@ pub enum OutboxKind {
     /// Notices of the status of numbers (facts of the kind `NumberStatus`): up to [`NOTICES_MERGED_MAX`] in
     /// one POST.
     NumberStatus,
+    /// What became of a text: one in each POST.
+    Text,
 }
 
 /// One fact that is to be told.
@@ -105,7 +107,7 @@ impl Store {
             let mut items = items;
             in_flight.extend(items.iter().map(|item| item.id));
             let size = match kind {
-                OutboxKind::Event => 1,
+                OutboxKind::Event | OutboxKind::Text => 1,
                 OutboxKind::Record => RECORDS_MERGED_MAX,
                 OutboxKind::NumberStatus => NOTICES_MERGED_MAX,
             };
@@ -248,6 +250,7 @@ fn due(
             OutboxKind::Event,
             OutboxKind::Record,
             OutboxKind::NumberStatus,
+            OutboxKind::Text,
         ] {
             let mut rows = items.query(params![app, kind as u8, ms(now_ms), ms(limit)])?;
             let mut these = Vec::new();

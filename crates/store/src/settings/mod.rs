@@ -12,7 +12,7 @@ pub use types::{
     App, AppSettings, AppStatus, AxePrompts, AxeSettings, BlockedFilter, BlockedRecord,
     Configuration, Mode, NewApp, NewNumber, NotificationScheme, NumberArea, NumberChange,
     NumberFilter, NumberRecord, Page, PromptFile, PromptState, RecordingFormat, RefusalPrompts,
-    Secret,
+    Secret, SmsSettings,
 };
 
 pub(crate) use apps::{AppLimits, calling_back, limits as app_limits};

@@ -12,7 +12,7 @@ use crate::sql::{from_json, is_unique_violation, ms, num, number, status, to_ms}
 use crate::{axb, axe, axyb, ledger};
 
 const COLUMNS: &str = "x, app, area, province, status, cause, trunk, pairs, changed_at, \
-     (SELECT mode FROM apps WHERE apps.id = numbers.app)";
+     (SELECT mode FROM apps WHERE apps.id = numbers.app), texts";
 
 /// `cause` of a notice about a number that was taken away.
 const CAUSE_DELETED: u8 = 1;
@@ -29,6 +29,7 @@ fn number_of(row: &Row<'_>) -> rusqlite::Result<NumberRecord> {
         pairs: row.get(7)?,
         changed_ms: to_ms(row.get(8)?),
         mode: from_json(row, 9)?,
+        texts: row.get(10)?,
     })
 }
 
@@ -136,12 +137,14 @@ impl Store {
             record.trunk = change.trunk.unwrap_or(record.trunk);
             record.area = change.area.or(record.area);
             record.province = change.province.or(record.province);
+            record.texts = change.texts.unwrap_or(record.texts);
             record.changed_ms = ctx.now_ms;
             ctx.conn.execute(
-                "UPDATE numbers SET area = ?2, province = ?3, status = ?4, cause = ?5, trunk = ?6, changed_at = ?7 WHERE x = ?1",
+                "UPDATE numbers SET area = ?2, province = ?3, status = ?4, cause = ?5, trunk = ?6, changed_at = ?7,
+                 texts = ?8 WHERE x = ?1",
                 params![
                     num(x), record.area, record.province, record.status as u8, record.cause, record.trunk.0,
-                    ms(record.changed_ms)
+                    ms(record.changed_ms), record.texts
                 ],
             )?;
             publish(ctx, x)?;

@@ -159,6 +159,20 @@ pub struct AxePrompts {
     pub no_call_back: Option<String>,
 }
 
+/// Texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmsSettings {
+    /// Texts pass through the numbers of the application (AXB, AX, X mode).
+    pub enabled: bool,
+    /// Receiver of notifications.
+    pub notify_url: Option<String>,
+    /// Who is asked (`Block`): in X mode of every text, in AX of those of A that name no receiver.
+    pub control_url: Option<String>,
+    /// What was written is told (`smsContent`).
+    pub content: bool,
+}
+
 /// Everything else about an application. Each key has a default, so that an older document stays readable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -201,6 +215,8 @@ pub struct AppSettings {
     pub axe: AxeSettings,
     /// AXYB: relations of one Y at most.
     pub axyb_relations_max: u32,
+    /// Texts.
+    pub sms: SmsSettings,
     /// Requests per second.
     pub rate_per_s: u32,
     /// Requests at once.
@@ -233,6 +249,7 @@ impl Default for AppSettings {
             ax_call_back: false,
             axe: AxeSettings::default(),
             axyb_relations_max: 1_000,
+            sms: SmsSettings::default(),
             rate_per_s: 500,
             rate_burst: 1_000,
             calls: CallRules::default(),
@@ -317,6 +334,8 @@ pub struct NumberRecord {
     pub cause: Option<u8>,
     /// Its trunk.
     pub trunk: TrunkId,
+    /// Texts pass through it, where the application has them switched on.
+    pub texts: bool,
     /// Bindings on it (of AXYB: as X or as Y), expired ones that are not swept yet included.
     pub pairs: u32,
     /// Unix milliseconds.
@@ -336,6 +355,8 @@ pub struct NumberChange {
     pub area: Option<String>,
     /// New province.
     pub province: Option<String>,
+    /// Whether texts pass through it.
+    pub texts: Option<bool>,
 }
 
 /// Which numbers to list.
