@@ -234,6 +234,18 @@ async fn bad_operator_requests_say_what_to_do() {
         ),
         (
             Method::PATCH,
+            "/numbers/+8617000000009",
+            json!({"status": "unavailable", "cause": 4}),
+            400,
+        ),
+        (
+            Method::PATCH,
+            "/numbers/+8617000000009",
+            json!({"status": "normal", "cause": 2}),
+            400,
+        ),
+        (
+            Method::PATCH,
             "/numbers/+8617000000010",
             json!({"status": "normal"}),
             404,
