@@ -158,7 +158,7 @@ fn ax(story: &Story, cast: &Cast, policy: Policy) -> Ax {
         direction: story.bound.direction(),
         show_caller: false,
         turned_off: false,
-        temporary: caller_is_a.then(|| Temporary {
+        temporary: caller_is_a.then_some(Temporary {
             callee: cast.callee,
             until_ms: u64::MAX >> 8,
             user_data: None,
