@@ -131,7 +131,7 @@ pub struct Trunk {
     /// Sends requests inside a dialog where the peer's Contact or Record-Route says (RFC 3261 §12.2.1.1). False: to the
     /// address that the dialog was made with, for peers behind NAT whose Contact names an address that cannot be
     /// reached. Without it: the opposite of `learn_media_source`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub follow_contact: Option<bool>,
     /// Adds `;user=phone` to the URIs that we write.
     #[serde(default)]

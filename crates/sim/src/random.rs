@@ -118,6 +118,7 @@ impl Story {
             2 => "9911",
             3 => "99113517",
             4 => "9*3517",
+            5 => "12#12#12#",
             _ => EXTENSION,
         };
         let party = &mut self.caller.party;
