@@ -199,12 +199,21 @@ def a_text_that_nobody_may_send_is_refused_and_told(bed):
         write(bed, "hello", name="a_text_refused")
         event = customer.event()
         assert (event["sendResult"], event["direction"]) == (2, "2") and "called" not in event, event
-        bed.platform.bind(X, A, B, privateSms="false")
+        refusing = bed.platform.bind(X, A, B, privateSms="false")
         write(bed, "hello", name="a_text_refused")
         assert customer.event(2)["sendResult"] == 11
+        bed.platform.unbind(refusing["subscriptionId"])
+        bed.platform.bind(X, A, B)
+        for told, (party, number) in enumerate((("caller", A), ("callee", B)), 3):
+            bed.platform.demand("POST", "/admin/v1/blocked-numbers", {"party": party, "numbers": [number]})
+            time.sleep(0.3)  # until the calls and texts know
+            write(bed, "hello", name="a_text_refused")
+            assert customer.event(told)["sendResult"] == 8
+            bed.platform.demand("DELETE", f"/admin/v1/blocked-numbers?party={party}&number=%2B{number[1:]}")
+            time.sleep(0.3)
         bed.platform.demand("PATCH", f"/admin/v1/numbers/{X}", {"status": "suspended"})
         write(bed, "hello", name="a_text_refused")
-        assert customer.event(3)["sendResult"] == 3
+        assert customer.event(5)["sendResult"] == 3
 
 
 @scenario()

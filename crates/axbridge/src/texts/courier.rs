@@ -191,6 +191,7 @@ impl Shared {
         let mut ticket = due.ticket.clone();
         let table = &self.desk.directory.table;
         let step = answered(table, &mut ticket, &due.written, answer, store.now_ms());
+        let step = self.desk.unless_blocked(&ticket, step);
         store.text_answered(due.id.clone(), ticket, step).await?;
         self.desk.bell.notify_one();
         Ok(())

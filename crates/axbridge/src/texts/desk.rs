@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axbridge_call::{Directory, TextAnswer, TextIn};
+use axbridge_call::{Directory, Party, TextAnswer, TextIn};
 use axbridge_engine::TextDesk;
 use axbridge_numbering::{Number, NumberRules};
 use axbridge_smpp::{Came, Kept};
 use axbridge_sms::join::{JoinLimits, Part, check_total, join};
-use axbridge_sms::route::{self, Conditions, Incoming, Step};
+use axbridge_sms::route::{self, Conditions, Incoming, Step, Ticket};
 use axbridge_sms::{SendResult, Text, TextError};
 use axbridge_store::{LongText, NewText, PartKept, Store, StoreError};
 use tokio::runtime::Handle;
@@ -50,6 +50,23 @@ impl Desk {
         }
     }
 
+    /// What the operator's lists leave of a step: they hold for texts as they do for calls.
+    pub fn unless_blocked(&self, ticket: &Ticket, step: Step) -> Step {
+        let snapshot = self.directory.snapshot();
+        let blocks = |party, number| snapshot.blocked.blocks(ticket.app, party, number);
+        let blocked = match &step {
+            Step::End(_) => false,
+            Step::Ask => blocks(Party::Caller, ticket.sender),
+            Step::Forward { receiver, .. } => {
+                blocks(Party::Caller, ticket.sender) || blocks(Party::Callee, *receiver)
+            }
+        };
+        match blocked {
+            true => Step::End(SendResult::Blacklisted),
+            false => step,
+        }
+    }
+
     async fn take(&self, whole: Whole) -> TextAnswer {
         match self.try_take(whole).await {
             Ok(answer) => answer,
@@ -83,6 +100,7 @@ impl Desk {
         let Ok((ticket, step)) = route::route(&self.directory.table, incoming, conditions) else {
             return Ok(TextAnswer::UnknownNumber);
         };
+        let step = self.unless_blocked(&ticket, step);
         let answer = match &step {
             Step::End(result) => {
                 metrics::counter!("axbridge_texts_over_total", "result" => result.name())
