@@ -325,7 +325,9 @@ impl Phone {
     }
 
     fn agreed(&self) -> Option<&dialog::Agreed> {
-        let live = self.dialogs.iter().find(|d| d.life != Life::Ended)?;
+        // A fork that was not answered stays early: the answered one speaks.
+        let of = |life| self.dialogs.iter().find(move |d| d.life == life);
+        let live = of(Life::Confirmed).or_else(|| of(Life::Early))?;
         live.media.agreed.as_ref()
     }
 
