@@ -323,7 +323,8 @@ def killed_during_recorded_calls(bed):
         wait_until(lambda: reached <= set(told(bed)[1]), 20, "records of all calls")
         time.sleep(0.3)
         sessions, records = told(bed)
-        repeats = check_order(sessions, records, repeats_max=1)
+        # Outcomes are noted for 20 ms of posts at once: each of the four kills may come before one of a call is noted.
+        repeats = check_order(sessions, records, repeats_max=4)
         counts = {"answered": 0, "ringing": 0, "ended": 0, "recordings": 0, "cut off under 3 s": 0}
         objects, lost = set(), []
         for a, record in records.items():
