@@ -251,6 +251,7 @@ fn start_shard(
                         listener,
                         local,
                         shard.ports.clone(),
+                        Arc::clone(&shard.connections),
                     ))),
                     Err(error) => tracing::error!(%local, %error, "cannot accept"),
                 }

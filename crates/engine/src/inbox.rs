@@ -14,6 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::text::Written;
 
+use crate::tcp::Seat;
+
 /// A SIP message on its way to the shard that owns its Call-ID.
 pub struct Inbound {
     /// The path it came by.
@@ -43,8 +45,12 @@ pub enum Control {
     Adopt {
         /// The connection, non-blocking.
         stream: TcpStream,
+        /// Its peer.
+        remote: SocketAddr,
         /// Where it came in.
         local: SocketAddr,
+        /// Its place among those allowed, which bounds how many wait here.
+        seat: Seat,
     },
     /// End a call.
     Stop {

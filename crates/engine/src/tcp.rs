@@ -51,7 +51,7 @@ pub struct Connections {
 pub struct NotSent;
 
 /// A place among the connections allowed; given back when dropped.
-struct Seat(Arc<Connections>);
+pub struct Seat(Arc<Connections>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
@@ -154,25 +154,29 @@ impl Connections {
         Ok(connection)
     }
 
-    /// Takes a connection that a peer opened, inside the runtime of the shard that will read it.
-    pub fn adopt(self: &Arc<Self>, stream: std::net::TcpStream, local: SocketAddr) {
-        let (Ok(remote), Ok(stream)) = (stream.peer_addr(), TcpStream::from_std(stream)) else {
-            return;
-        };
-        let refused = |why: &'static str| {
+    /// A place for a connection from `remote`, before anything is kept or queued for it: strangers must not take the
+    /// places of carriers, nor fill a queue.
+    fn place_for(self: &Arc<Self>, remote: SocketAddr) -> Option<Seat> {
+        let admit = self.config.admit.as_ref();
+        let known = admit.is_none_or(|admit| (admit.0)(remote));
+        let seat = known.then(|| self.take_seat()).flatten();
+        if seat.is_none() {
+            let why = if known { "full" } else { "stranger" };
             metrics::counter!("axbridge_tcp_refused_total", "why" => why).increment(1);
-        };
-        // Before anything is kept for it: strangers must not take the places of carriers.
-        if self
-            .config
-            .admit
-            .as_ref()
-            .is_some_and(|admit| !(admit.0)(remote))
-        {
-            return refused("stranger");
         }
-        let Some(seat) = self.take_seat() else {
-            return refused("full");
+        seat
+    }
+
+    /// Takes a connection that a peer opened, inside the runtime of the shard that will read it.
+    pub fn adopt(
+        self: &Arc<Self>,
+        stream: std::net::TcpStream,
+        remote: SocketAddr,
+        local: SocketAddr,
+        seat: Seat,
+    ) {
+        let Ok(stream) = TcpStream::from_std(stream) else {
+            return;
         };
         let (connection, outbox) = self.register(local, remote);
         let all = Arc::clone(self);
@@ -332,13 +336,27 @@ impl Connection {
 }
 
 /// Accepts connections for ever and deals them out to the shards in turn.
-pub async fn accept(listener: TcpListener, local: SocketAddr, shards: ShardPorts) {
+pub async fn accept(
+    listener: TcpListener,
+    local: SocketAddr,
+    shards: ShardPorts,
+    connections: Arc<Connections>,
+) {
     let mut next = 0;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, remote)) => {
+                let Some(seat) = connections.place_for(remote) else {
+                    continue;
+                };
                 if let Ok(stream) = stream.into_std() {
-                    shards.control(next, Control::Adopt { stream, local });
+                    let adopt = Control::Adopt {
+                        stream,
+                        remote,
+                        local,
+                        seat,
+                    };
+                    shards.control(next, adopt);
                     next = (next + 1) % shards.len();
                 }
             }

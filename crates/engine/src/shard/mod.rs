@@ -230,7 +230,14 @@ impl Running {
         for control in controls {
             match control {
                 Control::TransportFailed(hop) => self.failed.push(hop),
-                Control::Adopt { stream, local } => self.shard.connections.adopt(stream, local),
+                Control::Adopt {
+                    stream,
+                    remote,
+                    local,
+                    seat,
+                } => {
+                    self.shard.connections.adopt(stream, remote, local, seat);
+                }
                 Control::Stop {
                     session_id,
                     by,
